@@ -1,0 +1,37 @@
+//! Floor 0: what a price is. Pure values and arithmetic: no I/O, no clock, no serialisation.
+//!
+//! Parse at the edge, trust inside: every type here that has an invariant is built by a `parse` or
+//! `new` that checks it once.
+
+pub mod amount;
+pub mod average;
+pub mod bar;
+pub mod event;
+pub mod page;
+pub mod price;
+pub mod symbol;
+pub mod time;
+
+pub use amount::{Amount, AmountError};
+pub use average::{Mean, MovingAverage, RollingMean, Window};
+pub use bar::{Bar, BarInterval};
+pub use event::{DeadLetter, EventKind, PriceEvent, Sequence};
+pub use page::{Limit, Order};
+pub use price::{
+    Currency, ExternalId, Observation, Position, Price, PriceId, PriceVersion, ProviderName,
+    RawPayload, TimeSource,
+};
+pub use symbol::{AssetClass, Symbol};
+pub use time::{TimeRange, Timestamp};
+
+/// A value that was refused at the edge, in words a caller can act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(pub String);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}

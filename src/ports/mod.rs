@@ -1,0 +1,22 @@
+//! Floor 1: what the service needs, as traits with written contracts.
+//!
+//! Every backend of a port obeys the contract in its docs; `tests/conformance` runs one list of
+//! cases on each of them. Errors carry a kind that callers decide on and a source that people read.
+
+pub mod bus;
+pub mod cache;
+pub mod clock;
+pub mod provider;
+pub mod store;
+
+pub use bus::{BusError, Delivery, EventBus, Subscription};
+pub use cache::{CacheTicket, QuoteCache};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use provider::{
+    FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
+};
+pub use store::{
+    Appended, AverageStore, AverageUpdate, ConsumerPosition, Correction, DeadLetterStore, LogEntry,
+    Outbox, PriceQuery, PriceStore, Snapshot, SnapshotRecord, Snapshots, Store, StoreError,
+    StoreErrorKind, StoreStatus,
+};
