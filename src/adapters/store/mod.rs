@@ -1,0 +1,4 @@
+//! Backends of the [`crate::ports::Store`] port.
+
+#[cfg(feature = "postgres")]
+pub mod postgres;
