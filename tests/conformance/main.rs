@@ -2,5 +2,11 @@
 
 #[path = "../support/build.rs"]
 mod build;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
 
 mod store;

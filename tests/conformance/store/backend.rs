@@ -12,9 +12,18 @@ pub(crate) struct Fresh {
     pub(crate) tear_down: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-/// Answers none and says so: this store is still to come.
 #[cfg(feature = "postgres")]
 pub(crate) async fn postgres() -> Option<Fresh> {
-    eprintln!("skipped: there is no PostgreSQL store yet");
-    None
+    use tickerd::adapters::store::postgres::PostgresStore;
+
+    let options = crate::postgres::fresh_options()?;
+    let store = Arc::new(PostgresStore::open(options.clone()).await.expect("a store"));
+    let tear_down = Box::pin({
+        let store = Arc::clone(&store);
+        async move {
+            store.close().await.expect("closed");
+            crate::postgres::drop_schema(&options).await;
+        }
+    });
+    Some(Fresh { store, tear_down })
 }

@@ -1,0 +1,11 @@
+drop table dead_letters;
+drop table consumer_positions;
+drop table materialised_windows;
+drop table averages;
+drop table outbox;
+drop table log;
+drop table price_versions;
+drop table prices;
+drop table symbols;
+drop table checks;
+drop table counters;

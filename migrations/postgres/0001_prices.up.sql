@@ -1,0 +1,144 @@
+-- Prices, their versions, the log of changes, averages and dead letters.
+--
+-- Texts compare by their bytes (collate "C"), so that order and identity do not depend on the
+-- language of the server.
+
+-- One row. Every transaction that changes prices or writes to the log updates it FIRST and so
+-- holds its row lock until it has committed: writers pass one after the other, and sequences and
+-- ids become visible in the order of their numbers.
+create table counters (
+    singleton           boolean primary key default true check (singleton),
+    -- Ids stay below 2^53, so that every JSON reader keeps them exactly.
+    last_price_id       bigint not null default 0 check (last_price_id < 9007199254740992),
+    last_sequence       bigint not null default 0,
+    last_dead_letter_id bigint not null default 0,
+    -- Entries of the log up to here may have been cut off.
+    log_start           bigint not null default 0
+) with (fillfactor = 20);
+insert into counters default values;
+
+-- Proof that the database takes writes, beside the counters so that it waits for nobody.
+create table checks (
+    singleton  boolean primary key default true check (singleton),
+    checked_at timestamptz
+) with (fillfactor = 20);
+insert into checks default values;
+
+-- Symbols that have or had a price.
+create table symbols (
+    symbol text collate "C" primary key
+);
+
+-- The current version of every price, deleted ones included: their key may come back.
+create table prices (
+    id          bigint not null,
+    version     integer not null,
+    symbol      text collate "C" not null,
+    provider    text collate "C" not null,
+    observed_at timestamptz not null,
+    external_id text collate "C" not null,
+    price       numeric not null,
+    volume      numeric,
+    currency    text collate "C" not null,
+    received_at timestamptz not null,
+    time_source smallint not null,
+    raw         text,
+    deleted     boolean not null,
+    primary key (id, observed_at)
+) partition by range (observed_at);
+
+-- The natural key, in the order in which a symbol's prices are read.
+create unique index prices_natural_key on prices (symbol, observed_at, provider, external_id);
+create index prices_by_time on prices (observed_at, id);
+
+-- A partition a year. There is no default partition: without one PostgreSQL knows that the
+-- partitions lie in order, and reads "the newest of a symbol" from the last one that has any.
+create table prices_before_2015 partition of prices for values from (minvalue) to ('2015-01-01 00:00:00+00');
+do $$
+begin
+    for year in 2015..2039 loop
+        execute format(
+            'create table prices_%s partition of prices for values from (%L) to (%L)',
+            year, year || '-01-01 00:00:00+00', year + 1 || '-01-01 00:00:00+00');
+    end loop;
+end
+$$;
+create table prices_from_2040 partition of prices for values from ('2040-01-01 00:00:00+00') to (maxvalue);
+
+-- Versions that were corrected, deleted or, after a deletion, recorded again.
+create table price_versions (
+    id            bigint not null,
+    version       integer not null,
+    symbol        text collate "C" not null,
+    provider      text collate "C" not null,
+    observed_at   timestamptz not null,
+    external_id   text collate "C" not null,
+    price         numeric not null,
+    volume        numeric,
+    currency      text collate "C" not null,
+    received_at   timestamptz not null,
+    time_source   smallint not null,
+    raw           text,
+    deleted       boolean not null,
+    superseded_at timestamptz not null,
+    primary key (id, version)
+);
+create index price_versions_by_symbol on price_versions (symbol, observed_at);
+create index price_versions_by_time on price_versions (observed_at, id);
+
+-- Every change, in the order of commits. Kinds: 0 recorded, 1 corrected, 2 deleted, 3 average.
+create table log (
+    sequence    bigint primary key,
+    kind        smallint not null,
+    symbol      text not null,
+    observed_at timestamptz not null,
+    price_id    bigint not null,
+    -- The price, or the mean.
+    amount      numeric not null,
+    -- Of an average only.
+    window_size integer,
+    -- Of prices only.
+    message_id  uuid,
+    version     integer,
+    currency    text,
+    volume      numeric,
+    received_at timestamptz,
+    provider    text,
+    has_raw     boolean
+);
+
+-- Sequences of price events that are not yet safely on the bus.
+create table outbox (
+    sequence bigint primary key
+);
+
+create table averages (
+    symbol      text collate "C" not null,
+    window_size integer not null,
+    observed_at timestamptz not null,
+    price_id    bigint not null,
+    mean        numeric not null,
+    primary key (symbol, window_size, observed_at, price_id)
+);
+
+create table materialised_windows (
+    window_size integer primary key
+);
+
+create table consumer_positions (
+    consumer_group text collate "C" not null,
+    partition      integer not null,
+    position       bigint not null,
+    primary key (consumer_group, partition)
+);
+
+create table dead_letters (
+    id            bigint primary key,
+    reason        text not null,
+    attempts      bigint not null,
+    payload       bytea not null,
+    -- Bytes, because a header may hold what no text of PostgreSQL can.
+    header_names  bytea[] not null,
+    header_values bytea[] not null,
+    parked_at     timestamptz not null
+);

@@ -1,0 +1,21 @@
+//! Servers that a test may use when the environment offers them.
+//!
+//! `scripts/services run -- cargo test` starts them and sets `TICKERD_TEST_<NAME>_URL`.
+
+/// The URL of a server, or none when the environment offers none.
+///
+/// Absent is a printed skip, or a failure when `TICKERD_TEST_REQUIRE` names the server, so that a
+/// machine that should test everything cannot pass by leaving something out.
+pub(crate) fn offered(name: &str) -> Option<String> {
+    let variable = format!("TICKERD_TEST_{}_URL", name.to_ascii_uppercase());
+    if let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) {
+        return Some(url);
+    }
+    let required = std::env::var("TICKERD_TEST_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|required| required.trim() == name),
+        "TICKERD_TEST_REQUIRE names {name}, but {variable} is not set"
+    );
+    eprintln!("skipped: {variable} is not set (scripts/services run -- cargo test sets it)");
+    None
+}
