@@ -35,7 +35,7 @@ async fn listen(db: &Database) -> Result<()> {
     listener.listen(&db.options.channel()).await.map_err(translate)?;
     loop {
         // Read first: commits before `listen` were not notified.
-        read_counter(db).await?;
+        db.within(read_counter(db)).await?;
         while let Ok(notified) = tokio::time::timeout(POLL_EVERY, listener.try_recv()).await {
             match notified.map_err(translate)? {
                 Some(notification) => {

@@ -3,7 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// How long a connection may have been idle to be used without a ping.
+const PING_AFTER: Duration = Duration::from_millis(500);
 
 /// Where the store is and how much it may take of the server.
 #[derive(Clone)]
@@ -51,7 +55,7 @@ impl PostgresOptions {
         }
         let millis = self.call_timeout.as_millis();
         let connect = PgConnectOptions::from_str(&self.url).map_err(OpenError::url)?;
-        Ok(connect.application_name("tickerd").options([
+        Ok(connect.application_name(&self.application_name()).options([
             ("search_path", self.schema.as_str()),
             // The server gives up when the client would.
             ("statement_timeout", &millis.to_string()),
@@ -67,9 +71,23 @@ impl PostgresOptions {
         PgPoolOptions::new()
             .max_connections(self.max_connections.max(2))
             .acquire_timeout(self.call_timeout.min(Duration::from_secs(10)))
-            // A ping before each use costs a fifth of the throughput; a connection that broke
-            // while idle fails one call, which is safe to retry.
+            // A ping before each use costs a fifth of the throughput, so only a connection that
+            // was idle for a while is asked whether it still stands: after a restart of the server
+            // that is all of them but those in use.
             .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > PING_AFTER {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+    }
+
+    /// How an operator finds this store's connections in `pg_stat_activity`.
+    fn application_name(&self) -> String {
+        format!("tickerd/{}", self.schema)
     }
 
     /// The channel on which commits to the log are told.

@@ -165,10 +165,6 @@ impl PriceColumns {
         self.deleted.push(deleted);
         self.superseded_at.push(superseded.map(Timestamp::to_utc));
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
 }
 
 /// The external id as part of the natural key: "" when there is none.
