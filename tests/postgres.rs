@@ -444,3 +444,75 @@ async fn prices_of_all_partitions_are_found_by_key_id_and_time() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_cut_behind_what_streams_and_the_relay_need() {
+    with_schema(|options| async move {
+        let store = open(&PostgresOptions { log_entries: 10, ..options }).await;
+        let batch = (0..30).map(|secs| observed("AAPL", secs, "1")).collect();
+        store.append(batch).await.expect("appended");
+        let events = store.pending(100).await.expect("pending");
+        let confirm = |range: std::ops::Range<usize>| {
+            let sequences: Vec<_> = events[range].iter().map(|event| event.sequence).collect();
+            let store = Arc::clone(&store);
+            async move { store.confirm(&sequences).await.expect("confirmed") }
+        };
+
+        confirm(5..30).await;
+        assert_eq!(store.log_start().await.expect("start"), Sequence(5), "5 wait for the bus");
+        assert_eq!(sequences(&store).await, [1, 2, 3, 4, 5]);
+
+        confirm(0..5).await;
+        let start = store.log_start().await.expect("start");
+        assert_eq!(start, Sequence(20), "the newest 10 are kept");
+        let log = store.log_after(start, 100).await.expect("log");
+        let log: Vec<_> = log.iter().map(|entry| entry.sequence().0).collect();
+        assert_eq!(log, (21..=30).collect::<Vec<_>>());
+        assert_eq!(store.log_after(Sequence(0), 100).await.expect("log").len(), 10);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_is_woken_sooner_than_it_polls() {
+    with_schema(|options| async move {
+        let writer = open(&options).await;
+        let reader = open(&options).await;
+        let mut committed = reader.committed();
+        let started = std::time::Instant::now();
+        for secs in 0..10 {
+            writer.append(vec![observed("AAPL", secs, "1")]).await.expect("appended");
+            let last = *writer.committed().borrow();
+            tokio::time::timeout(DEADLINE, committed.wait_for(|sequence| *sequence >= last))
+                .await
+                .expect("woken in time")
+                .expect("open");
+        }
+        // Polling alone would take a second each.
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_takes_too_long_is_unavailable() {
+    with_schema(|options| async move {
+        let options = PostgresOptions { call_timeout: Duration::from_millis(500), ..options };
+        // Made beforehand: making the schema may take longer.
+        drop(open(&PostgresOptions { call_timeout: DEADLINE, ..options.clone() }).await);
+        let store = open(&options).await;
+        let mut other = postgres::connect(&options).await;
+        other.execute("begin; select * from counters for update").await.expect("locked");
+
+        let error = store.append(vec![observed("AAPL", 1, "1")]).await.expect_err("too long");
+
+        assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
+        other.execute("rollback").await.expect("released");
+        eventually("an append once the lock is free", || async {
+            store.append(vec![observed("AAPL", 1, "1")]).await.is_ok()
+        })
+        .await;
+        assert_eq!(sequences(&store).await.len(), 1);
+    })
+    .await;
+}

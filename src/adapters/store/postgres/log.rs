@@ -1,13 +1,15 @@
 //! The log of changes and the outbox.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::model::Currency;
-use crate::model::{EventKind, MovingAverage, Position, Price, PriceEvent, ProviderName, Sequence};
+use crate::model::{
+    Currency, EventKind, MovingAverage, Position, Price, PriceEvent, ProviderName, Sequence,
+};
 use crate::ports::{LogEntry, Outbox, StoreErrorKind};
 
 use super::error::{Result, corrupt, translate};
@@ -165,7 +167,7 @@ impl Outbox for PostgresStore {
                     .execute(&self.db.pool)
                     .await
                     .map_err(translate)?;
-                cut_log(&self.db, &sequences).await
+                cut_log(&self.db, sequences.len()).await
             })
             .await
     }
@@ -217,13 +219,12 @@ impl Outbox for PostgresStore {
     }
 }
 
-/// How many sequences pass between two cuts of the log.
-const CUT_EVERY: i64 = 10_000;
-
-/// Forgets log entries that are confirmed and older than the newest `log_entries`. Looked at only
-/// when `confirmed` holds a multiple of [`CUT_EVERY`], so that most confirmations stay cheap.
-async fn cut_log(db: &Database, confirmed: &[i64]) -> Result<()> {
-    if !confirmed.iter().any(|sequence| sequence % CUT_EVERY == 0) {
+/// Forgets log entries that are confirmed and older than the newest `log_entries`. Done once every
+/// hundredth of those, so that most confirmations stay cheap.
+async fn cut_log(db: &Database, n_confirmed: usize) -> Result<()> {
+    let n_before = db.n_confirmed.fetch_add(n_confirmed, Ordering::Relaxed);
+    let every = usize::try_from(db.options.log_entries / 100).unwrap_or(usize::MAX).max(1);
+    if (n_before + n_confirmed) / every == n_before / every {
         return Ok(());
     }
     sqlx::query(
@@ -274,7 +275,7 @@ fn entry(row: &PgRow) -> Result<LogEntry> {
 }
 
 fn event(row: &PgRow) -> Result<PriceEvent> {
-    let kind = match row.try_get::<i16, _>(1).map_err(translate)? {
+    let kind = match get::<i16>(row, 1)? {
         0 => EventKind::Recorded,
         1 => EventKind::Corrected,
         2 => EventKind::Deleted,

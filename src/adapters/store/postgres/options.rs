@@ -53,16 +53,28 @@ impl PostgresOptions {
         if !valid_schema {
             return Err(OpenError::Schema(self.schema.clone()));
         }
-        let millis = self.call_timeout.as_millis();
+        let millis = self.call_timeout.as_millis().to_string();
         let connect = PgConnectOptions::from_str(&self.url).map_err(OpenError::url)?;
         Ok(connect.application_name(&self.application_name()).options([
             ("search_path", self.schema.as_str()),
-            // The server gives up when the client would.
-            ("statement_timeout", &millis.to_string()),
-            ("idle_in_transaction_session_timeout", "0"),
+            // The server gives up when the client would. That goes for a process, too, that was
+            // stopped or cut off within a transaction: it may hold the lock all writers wait for.
+            ("statement_timeout", &millis),
+            ("idle_in_transaction_session_timeout", &millis),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            // Not left to the settings of the server: an acknowledged price is durable, and a
+            // transaction that waited for the lock sees what was committed meanwhile.
+            ("synchronous_commit", "on"),
+            ("default_transaction_isolation", "read committed"),
             // Every query here has its index. A plan made while a table was still small must not
             // read all of it later.
             ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            // Planning over all partitions takes milliseconds, so it is done once a connection;
+            // partitions that cannot match are then left out at execution.
+            ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
         ]))
     }

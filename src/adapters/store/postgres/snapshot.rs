@@ -42,6 +42,11 @@ impl Snapshots for PostgresStore {
                     .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
+                // Its reader may take his time; it holds no lock that anybody waits for.
+                sqlx::query("set local idle_in_transaction_session_timeout = 0")
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(translate)?;
                 // The view is taken by the first statement that reads, so one is made now.
                 sqlx::query("select last_sequence from counters")
                     .execute(&mut *transaction)

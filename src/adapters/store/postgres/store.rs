@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +36,8 @@ pub struct PostgresStore {
 pub(super) struct Database {
     pub(super) pool: PgPool,
     pub(super) options: PostgresOptions,
+    /// How many events this process has confirmed: says when the log is to be cut.
+    pub(super) n_confirmed: AtomicUsize,
     committed: watch::Sender<Sequence>,
 }
 
@@ -62,6 +65,7 @@ impl PostgresStore {
         let db = Arc::new(Database {
             pool: options.pool_options().connect_lazy_with(connect),
             options,
+            n_confirmed: AtomicUsize::new(0),
             committed: watch::Sender::new(committed),
         });
         let (queue, waiting) = Queue::new(&db.options);
