@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use sqlx::Executor;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
 use tickerd::adapters::store::postgres::{OpenError, PostgresOptions, PostgresStore};
 use tickerd::model::{Observation, Sequence, Timestamp};
 use tickerd::ports::{Appended, LogEntry, Outbox, PriceQuery, PriceStore, Store, StoreErrorKind};
@@ -24,6 +24,10 @@ use tickerd::ports::{Appended, LogEntry, Outbox, PriceQuery, PriceStore, Store, 
 use build::{corrected, observed, provider, symbol};
 
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Begins a transaction as every writer does: with the writers' lock.
+const BEGIN_WRITING: &str = "begin; \
+    select pg_advisory_xact_lock(20240501, 'log_bounds'::regclass::oid::int)";
 
 /// Runs a test in a schema of its own and drops that afterwards, also when the test failed.
 async fn with_schema<F: Future<Output = ()>>(test: impl FnOnce(PostgresOptions) -> F) {
@@ -33,6 +37,17 @@ async fn with_schema<F: Future<Output = ()>>(test: impl FnOnce(PostgresOptions) 
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// A connection of another program, in the store's schema.
+async fn connect(options: &PostgresOptions) -> PgConnection {
+    let mut connection = PgConnection::connect(&options.url).await.expect("a connection");
+    let schema = &options.schema;
+    connection
+        .execute(AssertSqlSafe(format!("set search_path to {schema}")))
+        .await
+        .expect("the schema is set");
+    connection
 }
 
 async fn open(options: &PostgresOptions) -> Arc<PostgresStore> {
@@ -69,13 +84,12 @@ async fn sequences(store: &PostgresStore) -> Vec<u64> {
 /// Another process takes the next sequence, and commits late.
 async fn take_sequence(connection: &mut PgConnection) {
     for sql in [
-        "begin",
-        "update counters set last_sequence = last_sequence + 1, last_price_id = last_price_id + 1",
+        BEGIN_WRITING,
         "insert into log (sequence, kind, symbol, observed_at, price_id, amount, message_id, \
                           version, currency, received_at, provider, has_raw) \
-         select last_sequence, 0, 'LATE', now(), last_price_id, 1, gen_random_uuid(), \
-                1, 'USD', now(), 'other', false from counters",
-        "insert into outbox select last_sequence from counters",
+         select setval('last_sequence', last_value + 1), 0, 'LATE', now(), 1000, 1, \
+                gen_random_uuid(), 1, 'USD', now(), 'other', false from last_sequence",
+        "insert into outbox select last_value from last_sequence",
     ] {
         connection.execute(sql).await.expect("executed");
     }
@@ -85,8 +99,8 @@ async fn take_sequence(connection: &mut PgConnection) {
 async fn a_lower_sequence_that_commits_late_is_never_skipped() {
     with_schema(|options| async move {
         let store = open(&options).await;
-        let mut other = postgres::connect(&options).await;
-        let mut watcher = postgres::connect(&options).await;
+        let mut other = connect(&options).await;
+        let mut watcher = connect(&options).await;
         take_sequence(&mut other).await;
 
         // This process is ready to take the sequence behind, but must not overtake.
@@ -121,13 +135,16 @@ async fn a_lower_sequence_that_commits_late_is_never_skipped() {
 async fn a_process_that_dies_before_its_commit_leaves_no_gap_to_wait_for() {
     with_schema(|options| async move {
         let store = open(&options).await;
-        let mut other = postgres::connect(&options).await;
+        let mut other = connect(&options).await;
         take_sequence(&mut other).await;
         drop(other);
 
         store.append(vec![observed("AAPL", 1, "1")]).await.expect("appended");
 
-        assert_eq!(sequences(&store).await, [1]);
+        let events = store.pending(10).await.expect("pending");
+        assert_eq!(events.len(), 1, "its event never appears");
+        let mut committed = open(&options).await.committed();
+        assert_eq!(*committed.borrow_and_update(), events[0].sequence);
     })
     .await;
 }
@@ -183,8 +200,8 @@ async fn readers_of_one_process_miss_nothing_of_the_others() {
 async fn appends_that_wait_together_share_a_transaction() {
     with_schema(|options| async move {
         let store = open(&options).await;
-        let mut other = postgres::connect(&options).await;
-        other.execute("begin; select * from counters for update").await.expect("locked");
+        let mut other = connect(&options).await;
+        other.execute(BEGIN_WRITING).await.expect("locked");
         let mut callers = tokio::task::JoinSet::new();
         for secs in 0..200 {
             let store = Arc::clone(&store);
@@ -215,8 +232,8 @@ async fn appends_that_find_no_room_are_refused_as_overloaded() {
             ..options
         };
         let store = open(&options).await;
-        let mut other = postgres::connect(&options).await;
-        other.execute("begin; select * from counters for update").await.expect("locked");
+        let mut other = connect(&options).await;
+        other.execute(BEGIN_WRITING).await.expect("locked");
         let waiting = {
             let store = Arc::clone(&store);
             async move {
@@ -269,7 +286,7 @@ async fn what_was_accepted_is_stored_before_the_store_is_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_store_leaves_no_connection_behind() {
     with_schema(|options| async move {
-        let mut watcher = postgres::connect(&options).await;
+        let mut watcher = connect(&options).await;
         let store = open(&options).await;
         store.append(vec![observed("AAPL", 1, "1")]).await.expect("appended");
         drop(store);
@@ -301,7 +318,7 @@ async fn lost_connections_are_made_anew() {
         let store = open(&options).await;
         let second = open(&options).await;
         store.append(vec![observed("AAPL", 1, "1")]).await.expect("appended");
-        let mut operator = postgres::connect(&options).await;
+        let mut operator = connect(&options).await;
         sqlx::query(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
         )
@@ -349,7 +366,7 @@ async fn processes_that_start_together_make_the_schema_once() {
 async fn a_database_of_a_newer_schema_is_refused_with_a_sentence() {
     with_schema(|options| async move {
         drop(open(&options).await);
-        let mut other = postgres::connect(&options).await;
+        let mut other = connect(&options).await;
         other.execute("insert into schema_versions (version) values (7)").await.expect("inserted");
 
         let Err(error) = PostgresStore::open(options).await else { panic!("should be refused") };
@@ -365,7 +382,7 @@ async fn a_database_of_a_newer_schema_is_refused_with_a_sentence() {
 async fn the_schema_goes_down_and_up_again() {
     with_schema(|options| async move {
         drop(open(&options).await);
-        let mut other = postgres::connect(&options).await;
+        let mut other = connect(&options).await;
         other
             .execute(include_str!("../migrations/postgres/0001_prices.down.sql"))
             .await
@@ -503,8 +520,8 @@ async fn a_call_that_takes_too_long_is_unavailable() {
         // Made beforehand: making the schema may take longer.
         drop(open(&PostgresOptions { call_timeout: DEADLINE, ..options.clone() }).await);
         let store = open(&options).await;
-        let mut other = postgres::connect(&options).await;
-        other.execute("begin; select * from counters for update").await.expect("locked");
+        let mut other = connect(&options).await;
+        other.execute(BEGIN_WRITING).await.expect("locked");
 
         let error = store.append(vec![observed("AAPL", 1, "1")]).await.expect_err("too long");
 

@@ -8,4 +8,7 @@ drop table price_versions;
 drop table prices;
 drop table symbols;
 drop table checks;
-drop table counters;
+drop table log_bounds;
+drop sequence last_dead_letter_id;
+drop sequence last_sequence;
+drop sequence last_price_id;

@@ -3,21 +3,23 @@
 -- Texts compare by their bytes (collate "C"), so that order and identity do not depend on the
 -- language of the server.
 
--- One row. Every transaction that changes prices or writes to the log updates it FIRST and so
--- holds its row lock until it has committed: writers pass one after the other, and sequences and
--- ids become visible in the order of their numbers.
-create table counters (
-    singleton           boolean primary key default true check (singleton),
-    -- Ids stay below 2^53, so that every JSON reader keeps them exactly.
-    last_price_id       bigint not null default 0 check (last_price_id < 9007199254740992),
-    last_sequence       bigint not null default 0,
-    last_dead_letter_id bigint not null default 0,
-    -- Entries of the log up to here may have been cut off.
-    log_start           bigint not null default 0
-) with (fillfactor = 20);
-insert into counters default values;
+-- The last number given to a price, to a log entry and to a dead letter. They are moved with setval
+-- by writers that hold the writers' lock (see the module documentation of the store), so numbers
+-- become visible in their order; a transaction that failed leaves a gap. Not columns of a table: a
+-- row that every transaction updates grows without end while a backup keeps old versions alive.
+-- Price ids stay below 2^53, so that every JSON reader keeps them exactly.
+create sequence last_price_id as bigint minvalue 0 start 0 maxvalue 9007199254740991;
+create sequence last_sequence as bigint minvalue 0 start 0;
+create sequence last_dead_letter_id as bigint minvalue 0 start 0;
 
--- Proof that the database takes writes, beside the counters so that it waits for nobody.
+-- One row: entries of the log up to here may have been cut off.
+create table log_bounds (
+    singleton boolean primary key default true check (singleton),
+    log_start bigint not null default 0
+) with (fillfactor = 20);
+insert into log_bounds default values;
+
+-- Proof that the database takes writes, beside the prices so that it waits for nobody.
 create table checks (
     singleton  boolean primary key default true check (singleton),
     checked_at timestamptz

@@ -20,16 +20,6 @@ pub(crate) fn fresh_options() -> Option<PostgresOptions> {
     })
 }
 
-pub(crate) async fn connect(options: &PostgresOptions) -> PgConnection {
-    let mut connection = PgConnection::connect(&options.url).await.expect("a connection");
-    let schema = &options.schema;
-    connection
-        .execute(AssertSqlSafe(format!("set search_path to {schema}")))
-        .await
-        .expect("the schema is set");
-    connection
-}
-
 /// Takes a test's schema away.
 pub(crate) async fn drop_schema(options: &PostgresOptions) {
     let mut connection = PgConnection::connect(&options.url).await.expect("a connection");

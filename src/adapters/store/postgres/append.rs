@@ -202,7 +202,7 @@ fn revived(deleted: &Price, observation: Observation) -> Price {
     }
 }
 
-/// (symbol, provider, observed_at in µs, external id).
+/// (symbol, provider, time observed in µs, external id).
 type NaturalKey = (String, String, i64, String);
 
 fn key_of(observation: &Observation) -> NaturalKey {

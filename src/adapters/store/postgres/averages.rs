@@ -14,7 +14,7 @@ use super::rows::{bigint, count, get, mean, price_id, symbol, timestamp, window}
 use super::store::PostgresStore;
 use super::write::lock_counters;
 
-/// (symbol, window, observed_at in µs, price id).
+/// (symbol, window, position).
 type AverageKey = (Symbol, Window, Position);
 
 #[async_trait]

@@ -9,6 +9,7 @@ use crate::ports::DeadLetterStore;
 use super::error::{Result, corrupt, translate};
 use super::rows::{bigint, count, get, timestamp, unsigned};
 use super::store::PostgresStore;
+use super::write::lock_counters;
 
 #[async_trait]
 impl DeadLetterStore for PostgresStore {
@@ -16,10 +17,11 @@ impl DeadLetterStore for PostgresStore {
         self.db
             .within(async {
                 let mut transaction = self.db.begin().await?;
-                // The counter's lock also makes the letters visible in the order of their ids.
+                // The lock also makes the letters visible in the order of their ids.
+                lock_counters(&mut transaction, 0).await?;
                 let id: i64 = sqlx::query_scalar(
-                    "update counters set last_dead_letter_id = last_dead_letter_id + 1 \
-                     returning last_dead_letter_id",
+                    "select setval('last_dead_letter_id', \
+                                   (select last_value from last_dead_letter_id) + 1)",
                 )
                 .fetch_one(&mut *transaction)
                 .await

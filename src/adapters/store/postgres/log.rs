@@ -29,7 +29,7 @@ macro_rules! log_columns {
 }
 
 /// Writes events behind `last`, in order, into the log and the outbox, and tells other processes.
-/// Answers the sequence of the last. Callers hold the counters' lock and commit.
+/// Answers the sequence of the last. Callers hold the writers' lock and commit.
 pub(super) async fn write_events(
     connection: &mut PgConnection,
     options: &PostgresOptions,
@@ -57,15 +57,13 @@ pub(super) async fn write_events(
                            currency, volume, received_at, provider, has_raw, ordinality) \
          ), queued as ( \
              insert into outbox (sequence) select sequence from given \
-         ), counted as ( \
-             update counters set last_sequence = $14 \
          ), written as ( \
              insert into log (sequence, kind, symbol, observed_at, price_id, amount, message_id, \
                               version, currency, volume, received_at, provider, has_raw) \
              select sequence, kind, symbol, observed_at, price_id, amount::numeric, message_id, \
                     version, currency, volume::numeric, received_at, provider, has_raw from given \
          ) \
-         select pg_notify($15, $14::text)",
+         select pg_notify($15, setval('last_sequence', $14)::text)",
     )
     .bind(bigint(last.0))
     .bind(events.iter().map(|(kind, _)| code(*kind)).collect::<Vec<i16>>())
@@ -110,16 +108,14 @@ pub(super) async fn write_averages(
     }
     let now_last = Sequence(last.0 + averages.len() as u64);
     sqlx::query(
-        "with counted as ( \
-             update counters set last_sequence = $8 \
-         ), written as ( \
+        "with written as ( \
              insert into log (sequence, kind, symbol, observed_at, price_id, amount, window_size) \
              select $1 + ordinality, $2, symbol, observed_at, price_id, mean::numeric, window_size \
                from unnest($3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::int[]) \
                     with ordinality \
                  as given (symbol, observed_at, price_id, mean, window_size, ordinality) \
          ) \
-         select pg_notify($9, $8::text)",
+         select pg_notify($9, setval('last_sequence', $8)::text)",
     )
     .bind(bigint(last.0))
     .bind(AVERAGE)
@@ -205,7 +201,7 @@ impl Outbox for PostgresStore {
     async fn log_start(&self) -> Result<Sequence> {
         self.db
             .within(async {
-                let start: i64 = sqlx::query_scalar("select log_start from counters")
+                let start: i64 = sqlx::query_scalar("select log_start from log_bounds")
                     .fetch_one(&self.db.pool)
                     .await
                     .map_err(translate)?;
@@ -229,8 +225,9 @@ async fn cut_log(db: &Database, n_confirmed: usize) -> Result<()> {
     }
     sqlx::query(
         "with cut as ( \
-             update counters \
-                set log_start = greatest(log_start, least(last_sequence - $1, \
+             update log_bounds \
+                set log_start = greatest(log_start, least( \
+                    (select max(sequence) from log) - $1, \
                     (select coalesce(min(sequence) - 1, 9223372036854775807) from outbox))) \
              returning log_start \
          ) \
@@ -251,7 +248,7 @@ fn code(kind: EventKind) -> i16 {
     }
 }
 
-/// A UUIDv7 that begins with the time the version was received, so that ids sort by time without
+/// A `UUIDv7` that begins with the time the version was received, so that ids sort by time without
 /// a second clock in the store.
 fn message_id(price: &Price) -> Result<Uuid> {
     let mut random = [0; 10];

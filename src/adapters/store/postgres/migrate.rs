@@ -14,32 +14,33 @@ pub(super) const SCHEMA_VERSION: u32 = STEPS[STEPS.len() - 1].0;
 
 /// Brings the schema up to [`SCHEMA_VERSION`] in one transaction, one process at a time.
 pub(super) async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), OpenError> {
-    let mut transaction = connection.begin().await.map_err(OpenError::migrating)?;
+    let mut transaction = connection.begin().await.map_err(|error| OpenError::migrating(&error))?;
     // Advisory locks are shared by the whole database: the name of the schema keeps them apart.
     sqlx::query("select pg_advisory_xact_lock(hashtextextended('tickerd migrate ' || $1, 0))")
         .bind(schema)
         .execute(&mut *transaction)
         .await
-        .map_err(OpenError::migrating)?;
+        .map_err(|error| OpenError::migrating(&error))?;
     let exists: bool = sqlx::query_scalar(
         "select exists (select from pg_catalog.pg_namespace where nspname = $1)",
     )
     .bind(schema)
     .fetch_one(&mut *transaction)
     .await
-    .map_err(OpenError::migrating)?;
+    .map_err(|error| OpenError::migrating(&error))?;
     if !exists {
         // The name was checked to be lower-case letters, digits and underscores.
         transaction
             .execute(AssertSqlSafe(format!("create schema {schema}")))
             .await
-            .map_err(OpenError::migrating)?;
+            .map_err(|error| OpenError::migrating(&error))?;
     }
-    let found = apply_steps(&mut transaction).await.map_err(OpenError::migrating)?;
+    let found =
+        apply_steps(&mut transaction).await.map_err(|error| OpenError::migrating(&error))?;
     if found > SCHEMA_VERSION {
         return Err(OpenError::NewerSchema { found, known: SCHEMA_VERSION });
     }
-    transaction.commit().await.map_err(OpenError::migrating)
+    transaction.commit().await.map_err(|error| OpenError::migrating(&error))
 }
 
 /// Applies the steps above the version found, and answers that version.

@@ -1,9 +1,9 @@
 //! The store of the full mode, on PostgreSQL 15 or newer. Floor 2.
 //!
-//! Every transaction that changes prices or writes to the log first updates the one row of
-//! `counters`, and so holds its lock until it has committed. Sequences therefore become visible in
-//! their order, which PostgreSQL's own sequences do not promise, and whoever holds the lock sees
-//! everything stored before: no look-up races with another writer. What that costs, one writing
+//! Every transaction that changes prices or writes to the log first takes the writers' lock, a
+//! transaction-level advisory lock that is held until the commit. Sequences therefore become
+//! visible in their order, which PostgreSQL's own sequences do not promise, and whoever holds the
+//! lock sees everything stored before: no look-up races with another writer. What that costs, one writing
 //! transaction at a time, the batching of single appends gives back. The alternative, numbers from
 //! a sequence and readers that stop at the oldest running transaction (`pg_snapshot_xmin`), lets
 //! writers overlap, but then any long transaction in the database, a backup for instance, stops

@@ -54,7 +54,8 @@ impl PostgresOptions {
             return Err(OpenError::Schema(self.schema.clone()));
         }
         let millis = self.call_timeout.as_millis().to_string();
-        let connect = PgConnectOptions::from_str(&self.url).map_err(OpenError::url)?;
+        let connect =
+            PgConnectOptions::from_str(&self.url).map_err(|error| OpenError::url(&error))?;
         Ok(connect.application_name(&self.application_name()).options([
             ("search_path", self.schema.as_str()),
             // The server gives up when the client would. That goes for a process, too, that was
@@ -138,25 +139,25 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    fn url(error: sqlx::Error) -> Self {
+    fn url(error: &sqlx::Error) -> Self {
         // The text of a parse error names what is wrong, not the URL and its password.
-        Self::Url(text(&error))
+        Self::Url(text(error))
     }
 
-    pub(super) fn connecting(error: sqlx::Error) -> Self {
-        match &error {
+    pub(super) fn connecting(error: &sqlx::Error) -> Self {
+        match error {
             // invalid_authorization_specification, invalid_password, invalid_catalog_name
             sqlx::Error::Database(database)
                 if matches!(database.code().as_deref(), Some("28000" | "28P01" | "3D000")) =>
             {
-                Self::Refused(text(&error))
+                Self::Refused(text(error))
             }
-            _ => Self::Unreachable(text(&error)),
+            _ => Self::Unreachable(text(error)),
         }
     }
 
-    pub(super) fn migrating(error: sqlx::Error) -> Self {
-        Self::Migration(text(&error))
+    pub(super) fn migrating(error: &sqlx::Error) -> Self {
+        Self::Migration(text(error))
     }
 }
 

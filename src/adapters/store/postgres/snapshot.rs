@@ -25,7 +25,8 @@ struct PostgresSnapshot {
 
 /// What comes next.
 enum Place {
-    Counters,
+    /// The counters as they were when the snapshot was taken.
+    Start(SnapshotRecord),
     /// The histories behind this price id.
     Histories(i64),
     /// The dead letters behind this id.
@@ -47,12 +48,9 @@ impl Snapshots for PostgresStore {
                     .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
-                // The view is taken by the first statement that reads, so one is made now.
-                sqlx::query("select last_sequence from counters")
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(translate)?;
-                let snapshot = PostgresSnapshot { transaction, place: Place::Counters };
+                // The view is taken by the first statement that reads, so that is done now.
+                let counters = counters(&mut transaction).await?;
+                let snapshot = PostgresSnapshot { transaction, place: Place::Start(counters) };
                 Ok(Box::new(snapshot) as Box<dyn Snapshot>)
             })
             .await
@@ -79,9 +77,11 @@ impl Snapshots for PostgresStore {
                     }
                 }
                 load_histories(&mut transaction, &histories).await?;
-                let loaded = lock_counters(&mut transaction, 0).await?;
+                let committed = counters(&mut transaction).await?;
                 transaction.commit().await.map_err(translate)?;
-                self.db.tell_committed(loaded.last_sequence);
+                if let SnapshotRecord::Counters { last_sequence, .. } = committed {
+                    self.db.tell_committed(last_sequence);
+                }
                 Ok(())
             })
             .await
@@ -95,8 +95,8 @@ impl Snapshot for PostgresSnapshot {
             return Ok(Vec::new());
         }
         let mut records = Vec::new();
-        if let Place::Counters = self.place {
-            records.push(counters(&mut self.transaction).await?);
+        if let Place::Start(counters) = &self.place {
+            records.push(counters.clone());
             self.place = Place::Histories(-1);
         }
         if let Place::Histories(after) = self.place {
@@ -133,10 +133,13 @@ impl Snapshot for PostgresSnapshot {
 }
 
 async fn counters(connection: &mut PgConnection) -> Result<SnapshotRecord> {
-    let row = sqlx::query("select last_price_id, last_sequence from counters")
-        .fetch_one(connection)
-        .await
-        .map_err(translate)?;
+    let row = sqlx::query(
+        "select (select last_value from last_price_id), \
+                greatest(log_start, (select max(sequence) from log)) from log_bounds",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(translate)?;
     Ok(SnapshotRecord::Counters {
         last_price_id: unsigned(get(&row, 0)?)?,
         last_sequence: Sequence(unsigned(get(&row, 1)?)?),
@@ -183,11 +186,20 @@ async fn raise_counters(
     dead_letter_id: u64,
 ) -> Result<()> {
     sqlx::query(
-        "update counters \
-            set last_price_id = greatest(last_price_id, $1), \
-                log_start = case when $2 > last_sequence then $2 else log_start end, \
-                last_sequence = greatest(last_sequence, $2), \
-                last_dead_letter_id = greatest(last_dead_letter_id, $3)",
+        "update log_bounds set log_start = $1 \
+          where $1 > greatest(log_start, (select max(sequence) from log))",
+    )
+    .bind(bigint(sequence.0))
+    .execute(&mut *connection)
+    .await
+    .map_err(translate)?;
+    sqlx::query(
+        "select setval('last_price_id', \
+                       greatest((select last_value from last_price_id), $1)), \
+                setval('last_sequence', \
+                       greatest((select last_value from last_sequence), $2)), \
+                setval('last_dead_letter_id', \
+                       greatest((select last_value from last_dead_letter_id), $3))",
     )
     .bind(bigint(price_id))
     .bind(bigint(sequence.0))

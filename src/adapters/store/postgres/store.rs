@@ -16,7 +16,7 @@ use crate::model::Sequence;
 use crate::ports::{Store, StoreErrorKind, StoreStatus};
 
 use super::append::{Queue, flush_queue};
-use super::committed::follow_commits;
+use super::committed::{LAST_COMMITTED, follow_commits};
 use super::error::{Result, closed, translate};
 use super::migrate::{SCHEMA_VERSION, migrate};
 use super::options::{OpenError, PostgresOptions};
@@ -52,12 +52,12 @@ impl PostgresStore {
             tokio::time::timeout(options.call_timeout, PgConnection::connect_with(&connect))
                 .await
                 .map_err(|_| OpenError::Unreachable("no answer in time".into()))?
-                .map_err(OpenError::connecting)?;
+                .map_err(|error| OpenError::connecting(&error))?;
         migrate(&mut connection, &options.schema).await?;
-        let last_sequence: i64 = sqlx::query_scalar("select last_sequence from counters")
+        let last_sequence: i64 = sqlx::query_scalar(LAST_COMMITTED)
             .fetch_one(&mut connection)
             .await
-            .map_err(OpenError::migrating)?;
+            .map_err(|error| OpenError::migrating(&error))?;
         // It served its purpose; failing to part politely changes nothing.
         let _ = connection.close().await;
 

@@ -1,6 +1,6 @@
 //! What every writing transaction is made of.
 //!
-//! The functions here run within a transaction that holds the counters' row lock.
+//! The functions here run within a transaction that holds the writers' lock.
 
 use sqlx::postgres::PgConnection;
 
@@ -9,21 +9,29 @@ use crate::model::{Price, Sequence, Timestamp};
 use super::error::{Result, translate};
 use super::rows::{PriceColumns, bigint, external_id, get, time_source_code, unsigned};
 
-/// The counters as they are while the lock is held.
+/// The last numbers given away, as they are while the lock is held.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counters {
     pub(super) last_price_id: u64,
     pub(super) last_sequence: Sequence,
 }
 
-/// Waits for the writers before, and takes `n_price_ids` ids: those up to `last_price_id`.
+/// Takes the writers' lock, after all writers before have committed or failed, and `n_price_ids`
+/// ids: those up to `last_price_id`. What the next statement reads includes all they committed.
 pub(super) async fn lock_counters(
     connection: &mut PgConnection,
     n_price_ids: usize,
 ) -> Result<Counters> {
+    // The id of a table tells the schemas of one database apart; the first number says that it is
+    // tickerd's lock, to whoever looks into pg_locks.
+    sqlx::query("select pg_advisory_xact_lock(20240501, 'log_bounds'::regclass::oid::int)")
+        .execute(&mut *connection)
+        .await
+        .map_err(translate)?;
+    // A statement of its own: the numbers must not be read before the lock is there.
     let row = sqlx::query(
-        "update counters set last_price_id = last_price_id + $1 \
-         returning last_price_id, last_sequence",
+        "select setval('last_price_id', (select last_value from last_price_id) + $1), \
+                (select last_value from last_sequence)",
     )
     .bind(bigint(n_price_ids))
     .fetch_one(connection)
