@@ -64,16 +64,25 @@ async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMu
     tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-/// How many connections of the store wait for a lock.
-async fn n_waiting(connection: &mut PgConnection, options: &PostgresOptions) -> i64 {
-    sqlx::query_scalar(
-        "select count(*) from pg_stat_activity \
-          where application_name = $1 and wait_event_type = 'Lock'",
-    )
-    .bind(format!("tickerd/{}", options.schema))
-    .fetch_one(connection)
-    .await
-    .expect("counted")
+/// Waits until a connection of the store waits for a lock.
+async fn until_waiting(connection: &mut PgConnection, options: &PostgresOptions) {
+    let wait = async {
+        loop {
+            let n_waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity \
+                  where application_name = $1 and wait_event_type = 'Lock'",
+            )
+            .bind(format!("tickerd/{}", options.schema))
+            .fetch_one(&mut *connection)
+            .await
+            .expect("counted");
+            if n_waiting > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.expect("the store waits for the other writer");
 }
 
 async fn sequences(store: &PostgresStore) -> Vec<u64> {
@@ -110,9 +119,7 @@ async fn a_lower_sequence_that_commits_late_is_never_skipped() {
         };
         let mut appends = tokio::task::JoinSet::new();
         appends.spawn(appending);
-        while n_waiting(&mut watcher, &options).await == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_waiting(&mut watcher, &options).await;
         assert_eq!(sequences(&store).await, [0_u64; 0], "nothing is visible before its turn");
         assert_eq!(*store.committed().borrow(), Sequence(0));
         assert!(appends.try_join_next().is_none(), "and nothing is acknowledged");
