@@ -67,6 +67,8 @@ pub struct DeadLetter {
     pub id: u64,
     pub reason: String,
     pub attempts: u32,
+    /// The routing key: the symbol, where the message had one.
+    pub key: String,
     pub payload: Vec<u8>,
     pub headers: Vec<(String, String)>,
     pub parked_at: Timestamp,

@@ -1,0 +1,3 @@
+//! Backends of the store port.
+
+pub mod redb;
