@@ -1,1 +1,15 @@
-//! x
+//! Floor 3: the pipeline in the order of the data, then the questions.
+
+pub mod draft;
+pub mod rows;
+
+pub mod ingest;
+pub mod bulk;
+pub mod relay;
+pub mod averager;
+
+pub mod query;
+
+pub mod backup;
+pub mod feed;
+pub mod health;
