@@ -1,1 +1,3 @@
-//! x
+//! Floor 2: one folder a port, one file or folder a backend. No adapter uses another.
+
+pub mod provider;
