@@ -13,20 +13,20 @@ use tokio::task::JoinSet;
 
 /// One answer.
 #[derive(Debug, Clone)]
-pub struct Canned {
-    pub status: u16,
-    pub content_type: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Canned {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Canned {
-    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let content_type = content_type.to_owned();
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
-    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -34,7 +34,7 @@ impl Canned {
 
 /// How a path behaves.
 #[derive(Debug, Clone)]
-pub enum Behaviour {
+pub(crate) enum Behaviour {
     Answer(Canned),
     /// Answers after a pause.
     Slow(Duration, Canned),
@@ -46,19 +46,19 @@ pub enum Behaviour {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// Path and query, percent-encoded.
-    pub target: String,
+    pub(crate) target: String,
     /// The header lines, names in lower case.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Request {
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
@@ -71,14 +71,14 @@ struct State {
 }
 
 /// The running server; it stops when dropped.
-pub struct Upstream {
+pub(crate) struct Upstream {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     _server: JoinSet<()>,
 }
 
 impl Upstream {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(Mutex::new(State::default()));
@@ -87,19 +87,19 @@ impl Upstream {
         Self { address, state, _server: server }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Sets how targets that start with `prefix` behave.
-    pub fn on(&self, prefix: &str, behaviour: Behaviour) {
+    pub(crate) fn on(&self, prefix: &str, behaviour: Behaviour) {
         let mut state = self.state.lock().expect("no test panicked here");
         state.behaviours.retain(|(known, _)| known != prefix);
         state.behaviours.push((prefix.to_owned(), behaviour));
     }
 
     /// Everything asked so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.state.lock().expect("no test panicked here").requests.clone()
     }
 }

@@ -63,7 +63,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`FailureClass::UpstreamError`] when nothing whole came in time,
-    /// [`FailureClass::BadPayload`] when the body is over the cap or cannot be decoded.
+    /// [`FailureClass::BadPayload`] when the body is over the cap, cut off or cannot be decoded.
     pub(super) async fn get(
         &self,
         url: Url,
@@ -101,20 +101,21 @@ impl HttpClient {
 
     #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
     fn explain(&self, host: &str, error: reqwest::Error) -> ProviderError {
-        if error.is_decode() {
-            let why = format!("{host} sent a body that cannot be decoded");
-            return ProviderError::new(FailureClass::BadPayload, why);
-        }
-        let why = if error.is_timeout() {
-            format!("{host} did not answer within {:?}", self.timeout)
+        // Time-outs first: one in the middle of a body is a decode error too.
+        let (class, why) = if error.is_timeout() {
+            let why = format!("{host} did not answer within {:?}", self.timeout);
+            (FailureClass::UpstreamError, why)
         } else if error.is_connect() {
-            format!("cannot connect to {host}: {}", root_cause(&error))
+            let why = format!("cannot connect to {host}: {}", root_cause(&error));
+            (FailureClass::UpstreamError, why)
         } else if error.is_redirect() {
-            format!("{host} redirects in a circle")
+            (FailureClass::UpstreamError, format!("{host} redirects in a circle"))
+        } else if error.is_decode() || error.is_body() {
+            (FailureClass::BadPayload, format!("the body from {host} is cut off or garbled"))
         } else {
-            format!("the answer of {host} broke off")
+            (FailureClass::UpstreamError, format!("{host} hung up without an answer"))
         };
-        ProviderError::new(FailureClass::UpstreamError, why)
+        ProviderError::new(class, why)
     }
 }
 

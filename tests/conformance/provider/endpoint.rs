@@ -78,7 +78,8 @@ pub(super) fn endpoint_of(case: &Case) -> Endpoint {
     }
 }
 
-/// The symbols that the request asks for; where it names none, those of the expectation.
+/// The symbols that the request asks for; where it names none, those of the expectation, and for
+/// a failure that names none either, one that the provider would be asked for.
 pub(super) fn asked(case: &Case, endpoint: Endpoint) -> Vec<Symbol> {
     let from_request: Vec<Option<Symbol>> = match endpoint {
         Endpoint::YahooChart => {
@@ -111,7 +112,19 @@ pub(super) fn asked(case: &Case, endpoint: Endpoint) -> Vec<Symbol> {
         _ => Vec::new(),
     };
     let from_request: Vec<Symbol> = from_request.into_iter().flatten().collect();
-    if from_request.is_empty() { case.expected_symbols() } else { from_request }
+    if !from_request.is_empty() {
+        return from_request;
+    }
+    let expected = case.expected_symbols();
+    if !expected.is_empty() || !case.quotes().is_empty() {
+        return expected;
+    }
+    let usual = match (case.provider.as_str(), endpoint) {
+        (_, Endpoint::FinnhubRates) => "USD/EUR",
+        ("coingecko" | "coinmarketcap" | "kraken", _) => "BTC-USD",
+        _ => "AAPL",
+    };
+    vec![Symbol::parse(usual).expect("a symbol")]
 }
 
 /// Reads the case's reply with the parser it belongs to.

@@ -48,12 +48,12 @@ fn json(body: &str) -> Canned {
 
 #[tokio::test]
 async fn provider_trouble_on_the_wire_is_a_typed_failure_for_everyone() {
-    let chart = json(r#"{"c": 1.5, "padding": "so that half of it is no JSON"}"#);
+    let data = json(r#"{"c": 1.5, "padding": "so that half of it is no JSON"}"#);
     for registration in REGISTRY {
         for (behaviour, class) in [
             (Behaviour::Hangs, FailureClass::UpstreamError),
-            (Behaviour::Slow(Duration::from_secs(5), chart.clone()), FailureClass::UpstreamError),
-            (Behaviour::BreaksOff(chart.clone()), FailureClass::UpstreamError),
+            (Behaviour::Slow(Duration::from_secs(5), data.clone()), FailureClass::UpstreamError),
+            (Behaviour::BreaksOff(data.clone()), FailureClass::BadPayload),
             (Behaviour::Answer(json("")), FailureClass::BadPayload),
             (Behaviour::Answer(json("{}")), FailureClass::BadPayload),
             (Behaviour::Answer(json("<html></html>")), FailureClass::BadPayload),
