@@ -35,7 +35,7 @@ impl AlphaVantage {
     /// # Errors
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        let key = settings.api_key.clone().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let key = settings.key().cloned().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: AssetClass::ALL.to_vec(),
@@ -261,7 +261,9 @@ fn failure_of(key: &str, message: &str) -> (FailureClass, &'static str) {
 }
 
 fn member<'a>(reply: &Reply, text: &'a str, key: &str) -> Result<&'a RawValue, ProviderError> {
-    let found = reply.members(text)?.get(key).copied();
+    // Some plans get more words in the name: `Global Quote - DATA DELAYED BY 15 MINUTES`.
+    let members = reply.members(text)?;
+    let found = members.into_iter().find(|(name, _)| name.starts_with(key)).map(|(_, part)| part);
     found.filter(|part| part.get().starts_with('{')).ok_or_else(|| {
         reply.failure(FailureClass::BadPayload, format!("the answer has no `{key}`"))
     })

@@ -70,7 +70,7 @@ impl CoinMarketCap {
     /// # Errors
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        let key = settings.api_key.as_ref().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let key = settings.key().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: vec![AssetClass::Crypto],

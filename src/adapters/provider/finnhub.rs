@@ -39,7 +39,7 @@ impl Finnhub {
     /// # Errors
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        let key = settings.api_key.as_ref().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let key = settings.key().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: AssetClass::ALL.to_vec(),
@@ -127,8 +127,7 @@ pub fn parse_quote(
     received_at: Timestamp,
 ) -> Result<QuoteResults, ProviderError> {
     let text = checked(reply)?;
-    let part: &RawValue = serde_json::from_str(text)
-        .map_err(|_| reply.failure(FailureClass::BadPayload, "the JSON is truncated"))?;
+    let part = reply.whole(text)?;
     Ok(vec![(symbol.clone(), read_quote(reply, symbol, part, received_at))])
 }
 

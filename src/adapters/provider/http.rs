@@ -50,7 +50,7 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::custom(follow_on_the_same_host))
             .build()
             .map_err(|error| BuildError::Client { reason: error.without_url().to_string() })?;
-        let key = settings.api_key.as_ref().map(|key| key.reveal().as_bytes().to_vec());
+        let key = settings.key().map(|key| key.reveal().as_bytes().to_vec());
         Ok(Self { client, timeout: settings.timeout, key, clock })
     }
 

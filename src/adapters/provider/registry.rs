@@ -67,7 +67,7 @@ pub fn build(name: &str, settings: &ProviderSettings, clock: Arc<dyn Clock>) -> 
     if !settings.enabled {
         return Err(BuildError::Disabled { name: registration.name });
     }
-    if registration.needs_key && settings.api_key.is_none() {
+    if registration.needs_key && settings.key().is_none() {
         return Err(BuildError::KeyMissing { name: registration.name });
     }
     (registration.construct)(settings, clock)
@@ -118,10 +118,12 @@ mod tests {
             refusal("kraken", &settings(false, None, None)),
             Some(BuildError::Disabled { name: "kraken" })
         );
-        assert_eq!(
-            refusal("finnhub", &settings(true, None, None)),
-            Some(BuildError::KeyMissing { name: "finnhub" })
-        );
+        for key in [None, Some(""), Some("  ")] {
+            assert_eq!(
+                refusal("finnhub", &settings(true, key, None)),
+                Some(BuildError::KeyMissing { name: "finnhub" })
+            );
+        }
         assert_eq!(
             refusal("finnhub", &settings(true, Some("a\nb"), None)),
             Some(BuildError::KeyMalformed)

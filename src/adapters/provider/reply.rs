@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::QuoteResults;
+use super::figures::Change;
 use crate::model::{Amount, Invalid};
 use crate::model::{Currency, ProviderName, RawPayload, Symbol, TimeSource, Timestamp};
 use crate::ports::provider::{FailureClass, ProviderError, QuotaWindow, Quote};
-
-use super::figures::Change;
 
 /// Longest part of a provider's own words that goes into a failure.
 const DETAIL_CHARACTERS: usize = 160;
@@ -55,9 +55,16 @@ impl Reply {
         Err(self.failure(FailureClass::BadPayload, format!("{found} instead of JSON")))
     }
 
-    /// The body as a JSON value; none when it is something else. For error bodies.
+    /// The body as a JSON object; none when it is something else. For error bodies, which are
+    /// never lists: the long ones are not read twice.
     pub(super) fn json(&self) -> Option<Value> {
-        serde_json::from_str(self.json_text().ok()?).ok()
+        serde_json::from_str(self.json_text().ok().filter(|text| text.starts_with('{'))?).ok()
+    }
+
+    /// The whole JSON that `text` holds, as it was sent.
+    pub(super) fn whole<'a>(&self, text: &'a str) -> Result<&'a RawValue, ProviderError> {
+        let part = serde_json::from_str(text).map_err(|error| self.trouble(&error))?;
+        self.readable(part)
     }
 
     /// The members of the JSON object that `text` holds, each as it was sent.
@@ -65,14 +72,34 @@ impl Reply {
         &self,
         text: &'a str,
     ) -> Result<BTreeMap<String, &'a RawValue>, ProviderError> {
-        serde_json::from_str(text)
-            .map_err(|error| self.failure(FailureClass::BadPayload, json_trouble(&error)))
+        let members: BTreeMap<String, &'a RawValue> =
+            serde_json::from_str(text).map_err(|error| self.trouble(&error))?;
+        members.into_iter().map(|(name, part)| Ok((name, self.readable(part)?))).collect()
     }
 
     /// The items of the JSON array that `text` holds, each as it was sent.
     pub(super) fn items<'a>(&self, text: &'a str) -> Result<Vec<&'a RawValue>, ProviderError> {
-        serde_json::from_str(text)
-            .map_err(|error| self.failure(FailureClass::BadPayload, json_trouble(&error)))
+        let items: Vec<&'a RawValue> =
+            serde_json::from_str(text).map_err(|error| self.trouble(&error))?;
+        items.into_iter().map(|part| self.readable(part)).collect()
+    }
+
+    /// Raw parts are only skimmed when they are cut out: nesting past the parser's depth and half
+    /// of a surrogate pair show when they are read. Here, so that [`value_of`] cannot fail.
+    fn readable<'a>(&self, part: &'a RawValue) -> Result<&'a RawValue, ProviderError> {
+        match serde_json::from_str::<Value>(part.get()) {
+            Ok(_) => Ok(part),
+            Err(error) => Err(self.trouble(&error)),
+        }
+    }
+
+    fn trouble(&self, error: &serde_json::Error) -> ProviderError {
+        let why = match error.classify() {
+            Category::Eof => "the JSON is truncated",
+            Category::Data => "the JSON has another shape",
+            Category::Syntax | Category::Io => "the JSON is broken",
+        };
+        self.failure(FailureClass::BadPayload, why)
     }
 
     /// A failure of this reply; carries `Retry-After` where waiting helps.
@@ -134,9 +161,9 @@ impl Reading<'_> {
     }
 }
 
-/// Reads one part of a reply as a JSON value.
+/// Reads one part that [`Reply::members`], [`Reply::items`] or [`Reply::whole`] cut out.
 pub(super) fn value_of(part: &RawValue) -> Value {
-    serde_json::from_str(part.get()).expect("a part of valid JSON is valid JSON")
+    serde_json::from_str(part.get()).expect("parts are read once when they are cut out")
 }
 
 /// Gives each symbol the answer that `read` finds, in the order asked.
@@ -187,10 +214,6 @@ fn clip(text: &str) -> String {
     words.join(" ").chars().take(DETAIL_CHARACTERS).collect()
 }
 
-fn json_trouble(error: &serde_json::Error) -> &'static str {
-    if error.is_eof() { "the JSON is truncated" } else { "the JSON has another shape" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +241,16 @@ mod tests {
             let error = reply.json_text().expect_err("no JSON");
             assert_eq!(error.class, FailureClass::BadPayload);
             assert!(error.detail.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_that_cannot_be_read_are_a_bad_payload_and_no_panic() {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(400), "]".repeat(400));
+        let reply = Reply { status: 200, ..Reply::default() };
+        for text in [deep.as_str(), r#"{"a":"\ud800"}"#, r#"{"a":1"#, r#"{"a":NaN}"#] {
+            let error = reply.members(text).expect_err("nothing to read");
+            assert_eq!(error.class, FailureClass::BadPayload, "{error}");
         }
     }
 

@@ -36,6 +36,13 @@ pub struct ProviderSettings {
     pub timeout: Duration,
 }
 
+impl ProviderSettings {
+    /// The key; a blank one, as an unset variable leaves it, is none.
+    pub fn key(&self) -> Option<&Secret> {
+        self.api_key.as_ref().filter(|key| !key.reveal().trim().is_empty())
+    }
+}
+
 /// Why a provider is off, in words for the start card.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {

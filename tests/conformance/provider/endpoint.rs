@@ -207,7 +207,13 @@ pub(super) fn wanted_coins(case: &Case) -> Vec<coingecko::Wanted> {
             let is_it = |quote: &&Value| quote["symbol"] == *symbol.as_str();
             let told =
                 case.quotes().iter().find(is_it).and_then(|quote| quote["provider_id"].as_str());
-            coingecko::Wanted { ids: told.map(str::to_owned).into_iter().collect(), symbol }
+            let base = symbol.pair().map_or("", |(base, _)| base);
+            let is_row = |row: &&Value| {
+                row["symbol"].as_str().is_some_and(|text| text.eq_ignore_ascii_case(base))
+            };
+            let row = rows.as_array().and_then(|rows| rows.iter().find(is_row));
+            let id = told.or(row.and_then(|row| row["id"].as_str())).map(str::to_owned);
+            coingecko::Wanted { ids: id.into_iter().collect(), symbol }
         });
         return told.collect();
     }

@@ -47,7 +47,7 @@ impl CoinGecko {
     /// [`BuildError`] for a malformed key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let is_pro = settings.base_url.as_deref().is_some_and(|url| url.contains("pro-api."));
-        let (key, budget) = match &settings.api_key {
+        let (key, budget) = match settings.key() {
             None => (HeaderMap::new(), vec![(QuotaWindow::Minute, 5)]),
             Some(key) if is_pro => {
                 (secret_header("x-cg-pro-api-key", key.reveal())?, vec![(QuotaWindow::Minute, 250)])

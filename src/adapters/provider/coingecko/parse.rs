@@ -1,5 +1,7 @@
 //! Reads the answers of CoinGecko.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -44,7 +46,7 @@ pub fn parse_markets(
             wanted.ids.iter().any(|wanted| wanted == id)
         };
         let cap = |row: &&(&RawValue, Value)| figures::signed(row.1.get("market_cap"));
-        let found = rows.iter().filter(is_wanted).max_by_key(cap);
+        let found = rows.iter().filter(is_wanted).min_by_key(|row| Reverse(cap(row)));
         let row = found.ok_or_else(|| reply::absent(&wanted.symbol));
         let read = row.and_then(|(part, row)| {
             figures::currency_of(&wanted.symbol, Some(vs_currency))?;
@@ -72,7 +74,12 @@ pub fn parse_simple(
         let cap = |part: &&RawValue| {
             figures::signed(reply::value_of(part).get(format!("{quote}_market_cap")))
         };
-        let found = wanted.ids.iter().filter_map(|id| members.get(id).copied()).max_by_key(cap);
+        // Least of the reversed: of equal caps the first id stands.
+        let found = wanted
+            .ids
+            .iter()
+            .filter_map(|id| members.get(id).copied())
+            .min_by_key(|part| Reverse(cap(part)));
         let part = found.ok_or_else(|| reply::absent(&wanted.symbol));
         let read =
             part.and_then(|part| read_simple(&wanted.symbol, part, vs_currencies, received_at));
