@@ -10,6 +10,5 @@ pub mod averager;
 
 pub mod query;
 
-pub mod backup;
 pub mod feed;
 pub mod health;

@@ -1,0 +1,3 @@
+//! Conformance: one list of promises for each port, kept by every backend.
+
+mod provider;
