@@ -254,10 +254,10 @@ fn read_quote(
         return Err(reply.failure(FailureClass::BadPayload, "the answer has no `c`"));
     }
     // An unknown symbol is answered with zeros throughout (fixture finnhub/quote-unknown).
-    let empty = |key: &&str| figures::signed(body.get(*key)).is_none_or(|figure| figure.is_zero());
+    let is_empty = |key: &str| figures::signed(body.get(key)).is_none_or(|figure| figure.is_zero());
     let price = figures::price(body.get("c"), false).map_err(|error| {
         let unknown = error.class == FailureClass::NoPrice
-            && ["c", "h", "l", "o", "pc", "t"].iter().all(|key| empty(key));
+            && ["c", "h", "l", "o", "pc", "t"].iter().all(|key| is_empty(key));
         if unknown { reply::absent(symbol) } else { error }
     })?;
     let figure = |key: &str| -> Option<Decimal> { figures::signed(body.get(key)) };

@@ -153,6 +153,9 @@ impl BaseUrl {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
+        // Yahoo wants these two encoded in a path (`^GSPC`, `EURUSD=X`); the URL standard does not.
+        let path = url.path().replace('^', "%5E").replace('=', "%3D");
+        url.set_path(&path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -259,8 +262,8 @@ mod tests {
                 timeout: Duration::from_secs(1),
             };
             let base = BaseUrl::new(&settings, "https://unused", "/api/v3").expect("a URL");
-            let url = base.join(&["api", "v3", "a/b^"], &[("q", "x y&z")]);
-            assert_eq!(url.as_str(), "http://host:1/api/v3/a%2Fb^?q=x+y%26z", "{given}");
+            let url = base.join(&["api", "v3", "a/b^c=d"], &[("q", "x y&z")]);
+            assert_eq!(url.as_str(), "http://host:1/api/v3/a%2Fb%5Ec%3Dd?q=x+y%26z", "{given}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! CoinGecko: coins, keyless or with a demo or pro key (PROVIDERS.md section 5).
 //!
-//! - [`coins`]: which id a symbol means.
-//! - [`parse`]: reads the answers.
+//! - `coins`: which id a symbol means.
+//! - `parse`: reads the answers.
 
 mod coins;
 mod parse;

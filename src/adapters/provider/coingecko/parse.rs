@@ -175,10 +175,10 @@ fn class_of(code: u64, words: &str) -> Option<FailureClass> {
     let words = words.to_lowercase();
     let says = |part: &str| words.contains(part);
     Some(match code {
-        // A key of one plan at the other's host, or a key that is missing or wrong.
+        // A missing key, and a key of one plan at the other's host (fixture any-400-wrong-host).
         10_002 | 10_010 | 10_011 => FailureClass::Auth,
-        10_005 => FailureClass::Forbidden,
-        1_020 => FailureClass::Forbidden,
+        // A call beyond the plan, and the CDN's refusal.
+        10_005 | 1_020 => FailureClass::Forbidden,
         _ if says("rate limit") || says("throttled") || code == 429 => {
             let window = if says("month") { QuotaWindow::Month } else { QuotaWindow::Minute };
             FailureClass::RateLimited(window)

@@ -3,9 +3,9 @@
 //! One symbol is asked from the chart, which needs no session; several from the quote call, which
 //! needs a cookie and a crumb.
 //!
-//! - [`symbols`]: their spelling of ours and back.
-//! - [`chart`], [`quote`], [`search`]: read the answers.
-//! - [`session`]: cookie and crumb.
+//! - `symbols`: their spelling of ours and back.
+//! - `chart`, `quote`, `search`: read the answers.
+//! - `session`: cookie and crumb.
 
 mod chart;
 mod failure;
@@ -63,7 +63,7 @@ impl Yahoo {
             asset_classes: AssetClass::ALL.to_vec(),
             batch_size: 50,
             lists_assets_of: Vec::new(),
-            // No limit is published; one call a second has been fair use.
+            // No limit is published; this is our own restraint.
             budget: vec![(QuotaWindow::Second, 2), (QuotaWindow::Minute, 60)],
             invented: false,
         };

@@ -12,7 +12,7 @@ use crate::adapters::provider::http::{BaseUrl, HttpClient, QUOTES_BYTES};
 use crate::adapters::provider::reply::Reply;
 use crate::ports::provider::{FailureClass, ProviderError, QuotaWindow};
 
-/// The longest text that is taken for a crumb; they have been 11 characters long.
+/// The longest text that is taken for a crumb; those seen are far shorter.
 const LONGEST_CRUMB: usize = 64;
 
 pub(super) struct Session {

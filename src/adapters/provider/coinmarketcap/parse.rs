@@ -1,26 +1,18 @@
-//! CoinMarketCap: coins by numeric id (PROVIDERS.md section 6).
+//! Reads the answers of CoinMarketCap.
 //!
 //! Accepts the three shapes met so far: `data` as an object of coins, as an object of lists, and
 //! as a list whose `quote` is a list too.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use parking_lot::RwLock;
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::figures::{self, Change};
-use super::http::{ASSETS_BYTES, BaseUrl, HttpClient, QUOTES_BYTES, USER_AGENT, secret_header};
-use super::reply::{self, Reading, Reply};
-use super::{BuildError, ProviderSettings, QuoteResults};
-use crate::model::{AssetClass, Currency, Symbol, Timestamp};
-use crate::ports::clock::Clock;
-use crate::ports::provider::{
-    Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
-};
+use crate::adapters::provider::QuoteResults;
+use crate::adapters::provider::figures::{self, Change};
+use crate::adapters::provider::reply::{self, Reading, Reply};
+use crate::model::{Currency, Symbol, Timestamp};
+use crate::ports::provider::{Asset, FailureClass, ProviderError, QuotaWindow, Quote};
 
 /// Ids that do not change, so that the large coins are right before the map was ever read.
 const PINNED: &[(&str, u64)] = &[
@@ -54,99 +46,6 @@ pub struct Wanted {
     pub id: Option<u64>,
 }
 
-/// The adapter of `pro-api.coinmarketcap.com`.
-pub struct CoinMarketCap {
-    profile: ProviderProfile,
-    base: BaseUrl,
-    http: HttpClient,
-    key: HeaderMap,
-    /// Ids learnt from the map, by base symbol.
-    learnt: RwLock<HashMap<String, u64>>,
-}
-
-impl CoinMarketCap {
-    pub const NAME: &'static str = "coinmarketcap";
-
-    /// # Errors
-    /// [`BuildError`] for a missing key or a bad `base_url`.
-    pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
-        let key = settings.key().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
-        let profile = ProviderProfile {
-            name: reply::provider_name(Self::NAME),
-            asset_classes: vec![AssetClass::Crypto],
-            batch_size: 100,
-            lists_assets_of: vec![AssetClass::Crypto],
-            budget: vec![(QuotaWindow::Minute, 30), (QuotaWindow::Month, 10_000)],
-            invented: false,
-        };
-        Ok(Self {
-            profile,
-            base: BaseUrl::new(settings, "https://pro-api.coinmarketcap.com", "/v2")?,
-            key: secret_header("x-cmc_pro_api_key", key.reveal())?,
-            http: HttpClient::new(settings, USER_AGENT, clock)?,
-            learnt: RwLock::default(),
-        })
-    }
-
-    fn id_of(&self, base: &str) -> Option<u64> {
-        let pinned = PINNED.iter().find(|(symbol, _)| *symbol == base).map(|(_, id)| *id);
-        pinned.or_else(|| self.learnt.read().get(base).copied())
-    }
-}
-
-#[async_trait]
-impl PriceProvider for CoinMarketCap {
-    fn profile(&self) -> &ProviderProfile {
-        &self.profile
-    }
-
-    async fn quotes(&self, symbols: &[Symbol]) -> Result<QuoteResults, ProviderError> {
-        let pairs: Vec<(&Symbol, (&str, &str))> =
-            symbols.iter().filter_map(|symbol| Some((symbol, symbol.pair()?))).collect();
-        if pairs.is_empty() {
-            return Ok(reply::each(symbols, |symbol| Err(reply::absent(symbol))));
-        }
-        // One call names either ids or symbols; one coin without id makes the whole call go by
-        // symbol, where the best-ranked coin comes first.
-        let ids: Option<Vec<u64>> = pairs.iter().map(|(_, (base, _))| self.id_of(base)).collect();
-        let (name, coins): (_, Vec<String>) = match &ids {
-            Some(ids) => ("id", ids.iter().map(u64::to_string).collect()),
-            None => ("symbol", pairs.iter().map(|(_, (base, _))| (*base).to_owned()).collect()),
-        };
-        let wanted: Vec<Wanted> = symbols
-            .iter()
-            .map(|symbol| Wanted {
-                symbol: symbol.clone(),
-                id: ids.as_ref().and_then(|_| self.id_of(symbol.pair()?.0)),
-            })
-            .collect();
-        let quotes = pairs.iter().map(|(_, (_, quote))| (*quote).to_owned());
-        let query = [
-            (name, joined(coins)),
-            ("convert", joined(quotes.collect())),
-            ("skip_invalid", "true".to_owned()),
-        ];
-        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let url = self.base.join(&["v2", "cryptocurrency", "quotes", "latest"], &query);
-        let reply = self.http.get(url, self.key.clone(), QUOTES_BYTES).await?;
-        parse_quotes(&reply, &wanted, self.http.now())
-    }
-
-    async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, ProviderError> {
-        if class != AssetClass::Crypto {
-            let why = format!("coinmarketcap lists no {class}");
-            return Err(ProviderError::new(FailureClass::BadRequest, why));
-        }
-        let query = [("listing_status", "active"), ("start", "1"), ("limit", "5000")];
-        let url = self.base.join(&["v1", "cryptocurrency", "map"], &query);
-        let reply = self.http.get(url, self.key.clone(), ASSETS_BYTES).await?;
-        let coins = parse_map(&reply)?;
-        let ids = coins.iter().filter_map(|(asset, id)| Some((asset.symbol.pair()?.0.into(), *id)));
-        *self.learnt.write() = ids.collect();
-        Ok(coins.into_iter().map(|(asset, _)| asset).collect())
-    }
-}
-
 /// The failure that a reply of any endpoint tells; none when it may hold data.
 pub fn failure_in(reply: &Reply) -> Option<ProviderError> {
     envelope(reply).err().map(|refusal| refusal.error)
@@ -155,6 +54,11 @@ pub fn failure_in(reply: &Reply) -> Option<ProviderError> {
 /// The coin's symbol that a pinned id stands for.
 pub fn pinned_symbol(id: u64) -> Option<&'static str> {
     PINNED.iter().find(|(_, pinned)| *pinned == id).map(|(symbol, _)| *symbol)
+}
+
+/// The id that stands for an upper-case symbol without doubt.
+pub(super) fn pinned_id(base: &str) -> Option<u64> {
+    PINNED.iter().find(|(symbol, _)| *symbol == base).map(|(_, id)| *id)
 }
 
 /// Reads `/v1` to `/v3/cryptocurrency/quotes/latest`.
@@ -194,8 +98,8 @@ pub fn parse_map(reply: &Reply) -> Result<Vec<(Asset, u64)>, ProviderError> {
     let mut best: HashMap<&str, u64> = HashMap::new();
     for coin in &rows {
         if let Some(id) = coin.id {
-            let pinned = PINNED.iter().find(|(symbol, _)| *symbol == coin.symbol);
-            best.entry(&coin.symbol).or_insert(pinned.map_or(id, |(_, pinned)| *pinned));
+            let pinned = pinned_id(&coin.symbol);
+            best.entry(&coin.symbol).or_insert(pinned.unwrap_or(id));
         }
     }
     let listed = coins.iter().filter_map(|coin| {
@@ -373,13 +277,6 @@ fn read_coin(
         part: coin.part,
     };
     Ok(reading.into_quote(symbol))
-}
-
-/// A list without doubles, in order, joined by commas.
-fn joined(mut values: Vec<String>) -> String {
-    let mut seen = std::collections::HashSet::new();
-    values.retain(|value| seen.insert(value.clone()));
-    values.join(",")
 }
 
 #[cfg(test)]
