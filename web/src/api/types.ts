@@ -177,7 +177,7 @@ export interface DeadLetter {
   attempts: number;
   parked_at?: string;
   payload?: string;
-  headers?: Record<string, string> | [string, string][];
+  headers?: Record<string, string> | string[][];
 }
 
 /** Assumed. */

@@ -154,6 +154,6 @@ function DeadLetters() {
   );
 }
 
-function headersOf({ headers }: DeadLetter): [string, string][] {
+function headersOf({ headers }: DeadLetter): string[][] {
   return Array.isArray(headers) ? headers : Object.entries(headers ?? {});
 }
