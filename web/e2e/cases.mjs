@@ -52,7 +52,7 @@ export async function a_job_is_created_paused_and_deleted({ page, url }) {
   const name = `e2e ${Date.now()}`;
   await page.getByRole("button", { name: "New job" }).click();
   await page.getByLabel("Symbols").fill("AAPL, BTC-USD");
-  await page.getByLabel("Seconds").fill("3600");
+  await page.getByRole("spinbutton", { name: "Seconds" }).fill("3600");
   await page.getByLabel("Name, if you like").fill(name);
   await page.getByRole("button", { name: "Create", exact: true }).click();
   const card = page.locator("article", { hasText: name });

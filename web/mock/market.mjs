@@ -64,7 +64,7 @@ export function createMarket({ count = 12, perSecond = 1, seed = 7, windows = [5
     const end = Math.floor(Date.now() / 1000 / secs) * secs;
     const count = Math.min(1000, Math.floor((end - from / 1000) / secs));
     const bars = [];
-    let close = one.opening;
+    let close = one.anchor ?? one.opening;
     for (let n = 1; n <= count; n += 1) {
       const reach = one.opening * 0.0012 * Math.sqrt(secs / 60);
       const open = Math.max(1, Math.round(close + (walk() - 0.5) * reach * 2));
@@ -74,7 +74,7 @@ export function createMarket({ count = 12, perSecond = 1, seed = 7, windows = [5
       close = open;
     }
     const live = one.recent.filter((price) => price.at >= end * 1000).map((price) => price.ticks);
-    const all = [one.opening, ...live, one.ticks];
+    const all = [live[0] ?? one.ticks, ...live, one.ticks];
     bars.push({ start: end, open: all[0], high: Math.max(...all), low: Math.min(...all), close: one.ticks, provisional: true });
     return bars.map(({ start, open, high, low, close: last, provisional = false }) => ({
       timestamp: new Date(start * 1000).toISOString(), open: decimal(open, one.scale), high: decimal(high, one.scale),
@@ -100,6 +100,7 @@ export function createMarket({ count = 12, perSecond = 1, seed = 7, windows = [5
   }, period);
   for (let n = 0; n < 60; n += 1) for (const symbol of stored.keys()) market.tick(symbol);
   for (const one of stored.values()) {
+    one.anchor = one.recent[0].ticks;
     one.recent.forEach((price, n) => (price.at -= (60 - n) * 20_000));
     if (one.symbol === "VOD.L") one.at -= 5 * 3_600_000;
   }

@@ -13,6 +13,8 @@ import { SignIn } from "./pages/sign-in";
 import { href, navigate, route } from "./router";
 import { keyHint, keyWanted, signedIn, signOut } from "./state/session";
 import { demo, loadSystem } from "./state/system";
+import { follow } from "./state/live";
+import { fillWatchlist, watchlist } from "./state/watchlist";
 import { isDark, paint, toggleTheme } from "./state/theme";
 
 interface PageEntry {
@@ -37,6 +39,12 @@ export function App() {
   const known = PAGES[page];
   const title = keyWanted.value ? "Sign in" : page === "symbol" ? (param ?? "Symbol") : (known?.title ?? "Not found");
 
+  // Pages without prices of their own keep the watchlist's stream: its state is in the header.
+  useEffect(() => {
+    if (page !== "quotes" && page !== "symbol" && !keyWanted.value && watchlist.value) follow({ symbols: watchlist.value.map(({ symbol }) => symbol), averages: false });
+  }, [page, watchlist.value, keyWanted.value]);
+  useEffect(() => void (page !== "quotes" && !keyWanted.value && fillWatchlist().catch(() => undefined)), [page, keyWanted.value]);
+
   const main = useRef<HTMLElement>(null);
   const firstShown = useRef(true);
   useEffect(() => {
@@ -52,9 +60,9 @@ export function App() {
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>Skip to the page</a>
       {demo.value && (
-        <p class="demo" role="note">
+        <aside class="demo" aria-label="Demo mode">
           <strong>Demo mode.</strong> These prices are invented. They are not a market.
-        </p>
+        </aside>
       )}
       <Header />
       <main ref={main} id="main" tabIndex={-1} aria-label={title}>

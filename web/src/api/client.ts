@@ -40,6 +40,7 @@ type Reply<T> = { data?: T; error?: unknown; response: Response };
 
 /** The body of a good answer, or a `Failure` that says what could not be done. */
 export async function ask<T>(what: string, reply: Promise<Reply<T>>): Promise<T> {
+  const asked = authorization().Authorization;
   let answer: Reply<T>;
   try {
     answer = await reply;
@@ -48,6 +49,7 @@ export async function ask<T>(what: string, reply: Promise<Reply<T>>): Promise<T>
   }
   const { data, error, response } = answer;
   if (response.ok) return data as T;
-  if (response.status === 401) keyWanted.value = true;
+  // A late answer to an old key says nothing of the new one.
+  if (response.status === 401 && asked === authorization().Authorization) keyWanted.value = true;
   throw new Failure(what, response.status, typeof error === "object" ? (error as Problem) : undefined);
 }

@@ -20,6 +20,7 @@ interface Props {
 }
 
 const HEIGHT = 180;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 export default function OperationsChart({ label, lines, data, unit }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -36,9 +37,9 @@ export default function OperationsChart({ label, lines, data, unit }: Props) {
         cursor: { y: false, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.15)] } },
-        axes: [{ ...axis, size: 28, space: 80 }, { ...axis, size: 44 }],
+        axes: [{ ...axis, size: 28, space: 90, values: (_, splits) => splits.map((secs) => clock.format(secs * 1000)) }, { ...axis, size: 44 }],
         series: [
-          { label: "Time" },
+          { label: "At", value: (_: uPlot, secs: number | null) => (secs == null ? "–" : clock.format(secs * 1000)) },
           ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, dash: line.dash ?? [], points: { show: false }, value: (_: uPlot, v: number | null) => (v == null ? "–" : `${v.toFixed(1)} ${unit}`) })),
         ],
       },
@@ -53,7 +54,12 @@ export default function OperationsChart({ label, lines, data, unit }: Props) {
     };
   }, [repaint]);
 
-  useEffect(() => chart.current?.setData(data), [data]);
+  useEffect(() => {
+    const current = chart.current!;
+    current.setData(data);
+    // Without a pointer over it the legend tells the last reading.
+    if (current.cursor.idx == null) current.setLegend({ idx: data[0].length - 1 });
+  }, [data, repaint]);
 
   return <div ref={place} class="operations-chart" role="img" aria-label={label} />;
 }

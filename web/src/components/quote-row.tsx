@@ -55,7 +55,7 @@ function Price({ cell }: { cell: QuoteCell }) {
   const quote = cell.quote.value;
   return (
     <span role="cell" class="cell-price" ref={place}>
-      {quote ? <>{display(quote.price)}<span class="currency"> {quote.currency}</span></>
+      {quote ? <>{display(quote.price, quote.places)}<span class="currency"> {quote.currency}</span></>
         : cell.failure.value ? <span class="muted" title={cell.failure.value}>no price</span>
         : <span class="muted">…</span>}
     </span>
@@ -70,8 +70,8 @@ export function trend(change: string | null | undefined): "up" | "down" | "flat"
 export const ARROW = { up: "▲", down: "▼", flat: "" } as const;
 
 function Change({ cell }: { cell: QuoteCell }) {
-  const change = cell.quote.value?.change;
-  return <span role="cell" class={`cell-change ${trend(change)}`}>{change == null ? <span class="muted">–</span> : displaySigned(change)}</span>;
+  const { change, places } = cell.quote.value ?? {};
+  return <span role="cell" class={`cell-change ${trend(change)}`}>{change == null ? <span class="muted">–</span> : displaySigned(change, places)}</span>;
 }
 
 function Percent({ cell }: { cell: QuoteCell }) {

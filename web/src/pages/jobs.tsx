@@ -7,6 +7,7 @@ import { Ago, Countdown, Empty, ErrorNote, Loading, Meter, State, type Tone } fr
 import { Confirm, Dialog } from "../components/dialog";
 import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
+import { count } from "../lib/count";
 import { plan, WINDOW_SECS } from "../lib/plan";
 import { normaliseSymbol } from "../lib/watchlist";
 import { href, route, setQuery } from "../router";
@@ -88,12 +89,12 @@ function JobCard({ job, onStatus, onRun, onDelete }: CardProps) {
       </header>
       <p class="symbols">{config.symbols.map((symbol) => <a key={symbol} href={href("symbol", symbol)}>{symbol}</a>)}</p>
       <dl class="facts">
-        <div><dt>Runs</dt><dd>{config.cron ? <code>{config.cron}</code> : `every ${config.interval} s`}</dd></div>
+        <div><dt>Schedule</dt><dd>{config.cron ? <code>{config.cron}</code> : `every ${config.interval} s`}</dd></div>
         <div><dt>Provider</dt><dd>{config.provider ?? "the chain"}</dd></div>
         <div><dt>Last</dt><dd><Ago iso={job.last_run} /></dd></div>
         <div><dt>Next</dt><dd>{paused ? <span class="muted">when resumed</span> : <Countdown until={job.next_run} />}</dd></div>
-        <div><dt>Success</dt><dd title={`${successes} of ${runs} runs`}>{runs === 0 ? <span class="muted">no run yet</span> : `${successRate(successes, runs)} of ${runs}`}</dd></div>
-        <div><dt>Points</dt><dd>{job.points}</dd></div>
+        <div><dt>Success</dt><dd title={`${successes} of ${runs} runs`}>{runs === 0 ? <span class="muted">no run yet</span> : `${successRate(successes, runs)} of ${count(runs)}`}</dd></div>
+        <div><dt>Points</dt><dd>{count(job.points)}</dd></div>
       </dl>
       {job.last_error && <p class="job-error"><strong>Last error.</strong> {job.last_error}</p>}
       <div class="actions">
@@ -120,7 +121,7 @@ function Plan({ jobs, providers }: { jobs: Job[]; providers: Provider[] }) {
       <p class="muted">What the running jobs with an interval will ask for, if every call is for as many symbols as the provider allows.</p>
       {lines.map(({ provider, window, calls, limit }) => (
         <Meter key={provider + window} label={`${provider} a ${window}`} used={calls} limit={limit}
-          note={`${Math.ceil(calls)} of ${limit} calls${calls > limit ? ": over the budget, runs will be stretched" : ""}`} />
+          note={`${count(Math.ceil(calls))} of ${count(limit)} calls${calls > limit ? ": over the budget, runs will be stretched" : ""}`} />
       ))}
     </section>
   );

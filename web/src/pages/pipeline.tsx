@@ -10,6 +10,7 @@ import { Confirm } from "../components/dialog";
 import OperationsChart from "../components/operations-chart";
 import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
+import { count } from "../lib/count";
 import { parseMetrics, rate, read, type Quantity, type Reading } from "../lib/metrics";
 import { authorization } from "../state/session";
 import { received } from "../state/live";
@@ -77,7 +78,7 @@ function Flow() {
       <Figure name="Relay" title="Events published to the bus">{perSecond("published")}</Figure>
       <Figure name="Lag" title="Published events that the averager has not committed">{depth("lag")}</Figure>
       <Figure name="Averages" title="Moving averages written, all windows together">{perSecond("averages")}</Figure>
-      <Figure name="This page" title="Stream messages received since the page was opened">{received.value}</Figure>
+      <Figure name="This page" title="Stream messages received since the page was opened">{count(received.value)}</Figure>
     </dl>
   );
 }

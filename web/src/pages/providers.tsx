@@ -5,6 +5,7 @@ import type { Provider } from "../api/types";
 import { Ago, Countdown, Empty, ErrorNote, Loading, Meter, State } from "../components/basics";
 import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
+import { count } from "../lib/count";
 import { instant } from "../lib/time";
 import { now } from "../state/now";
 import { loadProviders } from "../state/providers";
@@ -55,7 +56,7 @@ function ProviderCard({ provider, onReset }: { provider: Provider; onReset(name:
             <div><dt>Symbols a call</dt><dd>{provider.batch_size ?? "–"}</dd></div>
           </dl>
           {budgets.map(({ window, limit, remaining, resets_at }) => (
-            <Meter key={window} label={`a ${window}`} used={limit - remaining} limit={limit} note={`${remaining} of ${limit} left${resetNote(resets_at)}`} />
+            <Meter key={window} label={`a ${window}`} used={limit - remaining} limit={limit} note={`${count(remaining)} of ${count(limit)} left${resetNote(resets_at)}`} />
           ))}
           {budgets.length === 0 && <p class="muted">No limit on calls.</p>}
         </>

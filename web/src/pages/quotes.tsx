@@ -1,6 +1,6 @@
 // The watchlist.
 
-import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { Empty, ErrorNote, Loading } from "../components/basics";
 import { Dialog } from "../components/dialog";
@@ -10,7 +10,7 @@ import { say } from "../components/toast";
 import { matches, SORT_KEYS, sortQuotes, type Direction, type SortKey } from "../lib/sort";
 import { classOf, parseWatchlist, printWatchlist, type WatchEntry } from "../lib/watchlist";
 import { href, route, setQuery } from "../router";
-import { follow, freshStarts, streamReady } from "../state/live";
+import { follow, withSnapshots } from "../state/live";
 import { cellOf, loadQuotes } from "../state/quotes";
 import { fillWatchlist, keepWatchlist, unwatch, watch, watchlist } from "../state/watchlist";
 
@@ -29,30 +29,30 @@ export function Quotes() {
   const [editing, setEditing] = useState(false);
   const symbols = (watchlist.value ?? []).map(({ symbol }) => symbol);
   const wanted = symbols.join(",");
+  const view = viewOf(route.value.query, watchlist.value ?? []);
 
   async function load() {
     try {
       await fillWatchlist();
-      const current = (watchlist.peek() ?? []).map(({ symbol }) => symbol);
-      follow({ symbols: current, averages: false });
-      if (current.length > 0) await streamReady();
-      await loadQuotes(current);
+      await loadQuotes((watchlist.peek() ?? []).map(({ symbol }) => symbol));
       error.value = undefined;
     } catch (problem) {
       error.value = problem;
     }
   }
-  useEffect(() => void load(), [wanted]);
-  // The first fresh start is the one that `load` waits for.
-  useSignalEffect(() => {
-    if (freshStarts.value > 1) void loadQuotes((watchlist.peek() ?? []).map(({ symbol }) => symbol)).catch(() => undefined);
-  });
+  useEffect(() => {
+    // Filling the list runs this effect again.
+    if (watchlist.peek() === null) return void fillWatchlist().catch((problem) => (error.value = problem));
+    follow({ symbols, averages: false });
+    return withSnapshots(load);
+  }, [watchlist.value === null, wanted]);
 
   return (
     <>
       <div class="page-head">
         <h1>Quotes</h1>
         <span class="muted">{symbols.length > 0 && `${symbols.length} symbols`}</span>
+        {symbols.length > 0 && <Filters view={view} />}
         <div class="page-tools">
           <SymbolSearch label="Add a symbol" placeholder="Add a symbol…" onPick={(symbol) => (watch(symbol), say(`${symbol} is on the watchlist.`))} />
           <button type="button" onClick={() => setEditing(true)}>Edit list</button>
@@ -61,7 +61,7 @@ export function Quotes() {
       {error.value !== undefined && <ErrorNote error={error.value} onRetry={load} />}
       {watchlist.value === null ? (error.value === undefined && <Loading what="the watchlist" />)
         : symbols.length === 0 ? <NothingWatched />
-        : <Board entries={watchlist.value} />}
+        : <Board entries={watchlist.value} view={view} />}
       {editing && <EditList onClose={() => setEditing(false)} />}
     </>
   );
@@ -75,15 +75,17 @@ function NothingWatched() {
   );
 }
 
-function viewOf(query: Record<string, string>) {
+type View = ReturnType<typeof viewOf>;
+
+function viewOf(query: Record<string, string>, entries: readonly WatchEntry[]) {
   const sort = SORT_KEYS.includes(query.sort as SortKey) ? (query.sort as SortKey) : "list";
   const direction: Direction = query.dir === "desc" ? "desc" : "asc";
-  const grouping = query.group && query.group in GROUPINGS ? (query.group as Grouping) : undefined;
+  const usual: Grouping = entries.some(({ group }) => group) ? "mine" : "none";
+  const grouping: Grouping = query.group && query.group in GROUPINGS ? (query.group as Grouping) : usual;
   return { sort, direction, grouping, filter: query.filter ?? "" };
 }
 
-function Board({ entries }: { entries: WatchEntry[] }) {
-  const { sort, direction, grouping = entries.some(({ group }) => group) ? "mine" : "none", filter } = viewOf(route.value.query);
+function Board({ entries, view: { sort, direction, grouping, filter } }: { entries: WatchEntry[]; view: View }) {
   const beat = useSignal(0);
   useEffect(() => {
     const timer = setInterval(() => (beat.value += 1), RESORT_MS);
@@ -101,19 +103,6 @@ function Board({ entries }: { entries: WatchEntry[] }) {
 
   return (
     <>
-      <div class="filters">
-        <input type="search" aria-label="Filter the rows" placeholder="Filter rows" value={filter} onInput={(event) => setQuery({ filter: event.currentTarget.value })} />
-        <select aria-label="Group the rows" value={grouping} onChange={(event) => setQuery({ group: event.currentTarget.value })}>
-          {Object.entries(GROUPINGS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
-        </select>
-        <select class="sort-select" aria-label="Sort the rows" value={sort} onChange={(event) => setQuery({ sort: event.currentTarget.value })}>
-          <option value="list">My order</option>
-          {COLUMNS.map(([key, label]) => <option key={key} value={key}>{label === "%" ? "Percent" : label}</option>)}
-        </select>
-        <button type="button" class="sort-select" aria-label={direction === "asc" ? "Ascending; switch to descending" : "Descending; switch to ascending"} onClick={() => setQuery({ dir: direction === "asc" ? "desc" : undefined })}>
-          {direction === "asc" ? "↑" : "↓"}
-        </button>
-      </div>
       {kept.length === 0 && <Empty title="No row matches"><p>Nothing on the watchlist matches “{filter}”. <button type="button" class="link" onClick={() => setQuery({ filter: undefined })}>Clear the filter</button>.</p></Empty>}
       {kept.length > 0 && (
         <div role="table" aria-label="Watchlist" aria-rowcount={kept.length + 1} class="board">
@@ -131,6 +120,24 @@ function Board({ entries }: { entries: WatchEntry[] }) {
         </div>
       )}
     </>
+  );
+}
+
+function Filters({ view: { sort, direction, grouping, filter } }: { view: View }) {
+  return (
+    <div class="filters">
+      <input type="search" aria-label="Filter the rows" placeholder="Filter rows" value={filter} onInput={(event) => setQuery({ filter: event.currentTarget.value })} />
+      <select aria-label="Group the rows" value={grouping} onChange={(event) => setQuery({ group: event.currentTarget.value })}>
+        {Object.entries(GROUPINGS).map(([value, label]) => <option key={value} value={value}>{label}</option>)}
+      </select>
+      <select class="sort-select" aria-label="Sort the rows" value={sort} onChange={(event) => setQuery({ sort: event.currentTarget.value })}>
+        <option value="list">My order</option>
+        {COLUMNS.map(([key, label]) => <option key={key} value={key}>{label === "%" ? "Percent" : label}</option>)}
+      </select>
+      <button type="button" class="sort-select" aria-label={direction === "asc" ? "Ascending; switch to descending" : "Descending; switch to ascending"} onClick={() => setQuery({ dir: direction === "asc" ? "desc" : undefined })}>
+        {direction === "asc" ? "↑" : "↓"}
+      </button>
+    </div>
   );
 }
 

@@ -94,7 +94,7 @@ function Keys() {
       {keys.loading && <Loading what="the keys" />}
       {keys.data?.length === 0 && <Empty title="No key yet"><p>The service is open to this machine. Create an admin key before it is bound elsewhere.</p></Empty>}
       {keys.data && keys.data.length > 0 && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Keys">
+        <div class="scroll" tabIndex={0} role="region" aria-label="Table of keys">
           <table class="data">
             <thead><tr><th scope="col">Key</th><th scope="col">Name</th><th scope="col">Role</th><th scope="col">State</th><th scope="col">Last used</th><th scope="col">Expires</th><th scope="col"><span class="unseen">Actions</span></th></tr></thead>
             <tbody>
@@ -194,7 +194,7 @@ function Configuration() {
   return (
     <section aria-labelledby="config">
       <h2 id="config">Configuration</h2>
-      <div class="scroll tall" tabIndex={0} role="region" aria-label="Configuration">
+      <div class="scroll tall" tabIndex={0} role="region" aria-label="Table of settings">
         <table class="data">
           <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Origin</th></tr></thead>
           <tbody>

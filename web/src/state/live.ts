@@ -1,7 +1,7 @@
 // The page's one stream: messages wait for the next frame, and only the last price of a symbol in
 // a frame is drawn. Listeners that need every message (charts) are called at once.
 
-import { batch, effect, signal } from "@preact/signals";
+import { batch, effect, signal, untracked } from "@preact/signals";
 import { parseExact } from "../api/exact";
 import type { AverageMessage, PriceMessage } from "../api/types";
 import { StreamConnection, type StreamPhase } from "../stream/connection";
@@ -113,6 +113,30 @@ export function streamReady(patienceMs = 1500): Promise<void> {
       if (phase.value.name === "live") done();
     });
   });
+}
+
+/**
+ * Runs `load` once the stream is open, and again whenever it starts afresh: what is read then joins
+ * the stream without a gap. Returns how to stop.
+ */
+export function withSnapshots(load: () => unknown): () => void {
+  let loadedAt: number | undefined;
+  let ended = false;
+  void streamReady().then(() => {
+    if (ended) return;
+    loadedAt = freshStarts.peek();
+    load();
+  });
+  const stop = effect(() => {
+    const starts = freshStarts.value;
+    if (loadedAt === undefined || starts === loadedAt) return;
+    loadedAt = starts;
+    untracked(load);
+  });
+  return () => {
+    ended = true;
+    stop();
+  };
 }
 
 window.addEventListener("offline", () => connection.suspend());

@@ -3,7 +3,7 @@
 import { signal, type Signal } from "@preact/signals";
 import { api, ask } from "../api/client";
 import type { PriceMessage, Quote } from "../api/types";
-import { percentOf, subtract, compare, type Decimal } from "../lib/decimal";
+import { compare, percentOf, places, subtract, type Decimal } from "../lib/decimal";
 import { instant } from "../lib/time";
 import { sawProvider } from "./system";
 
@@ -21,6 +21,8 @@ export interface LiveQuote {
   /** The direction of the last move, and how many moves there were: what the flash follows. */
   moved: -1 | 0 | 1;
   ticks: number;
+  /** Decimal places to show: the most that any price of the symbol had, so that figures do not jump. */
+  places: number;
 }
 
 export interface QuoteCell {
@@ -43,7 +45,7 @@ export function cellOf(symbol: string): QuoteCell {
 export function fromSnapshot(quote: Quote): LiveQuote {
   const { symbol, price, change, percent_change, currency, source, timestamp, stale } = quote;
   const reference = change == null ? null : subtract(price, change);
-  return { symbol, price, change, percent_change, currency, provider: source, timestamp, stale, reference, moved: 0, ticks: 0 };
+  return { symbol, price, change, percent_change, currency, provider: source, timestamp, stale, reference, moved: 0, ticks: 0, places: Math.max(2, places(price)) };
 }
 
 /** The quote after a message; a price observed earlier than the shown one changes nothing. */
@@ -57,6 +59,7 @@ export function afterMessage(before: LiveQuote | undefined, message: PriceMessag
   return {
     symbol, price, timestamp, provider, currency, reference, change, percent_change: percent,
     stale: false, moved: moved || (before?.moved ?? 0), ticks: (before?.ticks ?? 0) + (moved === 0 ? 0 : 1),
+    places: Math.max(before?.places ?? 2, places(price)),
   };
 }
 
@@ -89,7 +92,7 @@ function applySnapshot(quote: Quote): void {
     const message: PriceMessage = { kind: "price.recorded", symbol, price, timestamp, provider, currency, received_at: timestamp, price_id: 0 };
     cell.quote.value = afterMessage(fresh, message);
   } else {
-    cell.quote.value = shown ? { ...fresh, moved: shown.moved, ticks: shown.ticks } : fresh;
+    cell.quote.value = shown ? { ...fresh, moved: shown.moved, ticks: shown.ticks, places: Math.max(shown.places, fresh.places) } : fresh;
   }
   cell.failure.value = undefined;
   sawProvider(quote.source);

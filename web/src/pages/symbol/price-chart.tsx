@@ -4,14 +4,14 @@
 
 import {
   CandlestickSeries, ColorType, createChart, LineSeries, LineStyle, TickMarkType,
-  type IChartApi, type ISeriesApi, type Time, type UTCTimestamp,
+  type IChartApi, type IPriceLine, type ISeriesApi, type Time, type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "preact/hooks";
-import { display, places } from "../../lib/decimal";
+import { display, places, toPixels } from "../../lib/decimal";
 import { averagePoints, drawn, fromBar, grow, type Candle, type Interval } from "../../lib/candles";
 import { api, ask } from "../../api/client";
 import { loadBars } from "../../state/bars";
-import { onAverage, onPrice, streamReady } from "../../state/live";
+import { onAverage, onPrice, withSnapshots } from "../../state/live";
 import { colour, paint } from "../../state/theme";
 import { INTERVALS } from "../../lib/candles";
 
@@ -46,7 +46,6 @@ export default function PriceChart({ symbol, interval, style, windows, onLegend,
     async function load() {
       loading = true;
       try {
-        await streamReady();
         const from = new Date(Date.now() - INTERVALS[interval] * BARS_SHOWN * 1000);
         const [bars, ...averages] = await Promise.all([
           loadBars(symbol, interval, from),
@@ -82,10 +81,11 @@ export default function PriceChart({ symbol, interval, style, windows, onLegend,
       if (loading) early.push(take);
       else take();
     });
-    void load();
+    const stopSnapshots = withSnapshots(load);
     return () => {
       ended = true;
       clearTimeout(reloadTimer);
+      stopSnapshots();
       stopPrices();
       stopAverages();
       drawing.end();
@@ -105,6 +105,7 @@ async function loadAverages(symbol: string, window: number) {
 class Drawing {
   #chart: IChartApi;
   #prices: ISeriesApi<"Candlestick"> | ISeriesApi<"Line">;
+  #priceLine: IPriceLine;
   #style: Style;
   #interval: Interval;
   #averages = new Map<number, { series: ISeriesApi<"Line">; lastTime: number }>();
@@ -131,6 +132,9 @@ class Drawing {
       style === "candles"
         ? this.#chart.addSeries(CandlestickSeries, { upColor: colour("--surface"), downColor: down, borderUpColor: up, borderDownColor: down, wickUpColor: up, wickDownColor: down })
         : this.#chart.addSeries(LineSeries, { color: accent, lineWidth: 2 });
+    // The series' own label takes the colour of the candle's body, which is hollow for a gain.
+    this.#prices.applyOptions({ lastValueVisible: false, priceLineVisible: false });
+    this.#priceLine = this.#prices.createPriceLine({ price: 0, color: accent, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: false, axisLabelColor: accent, axisLabelTextColor: colour("--on-accent"), title: "" });
     this.#chart.subscribeCrosshairMove(({ time }) => {
       this.#hovered = time !== undefined;
       onLegend(time === undefined ? this.#last : this.#candles.get(time as number));
@@ -145,9 +149,15 @@ class Drawing {
     this.#candles = new Map(candles.map((candle) => [candle.time, candle]));
     this.#last = candles.at(-1);
     const precision = Math.max(2, ...candles.slice(-50).map(({ close }) => places(close)));
-    this.#prices.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    const figures = new Intl.NumberFormat(undefined, { minimumFractionDigits: precision, maximumFractionDigits: precision });
+    this.#prices.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -precision, formatter: (price: number) => figures.format(price) } });
     this.#prices.setData(candles.map((candle) => this.#point(candle)) as never);
+    this.#showLast();
     this.#onLegend(this.#last);
+  }
+
+  #showLast(): void {
+    if (this.#last) this.#priceLine.applyOptions({ price: toPixels(this.#last.close), axisLabelVisible: true });
   }
 
   setAverage(window: number, n: number, points: { time: number; value: number }[]): void {
@@ -170,6 +180,7 @@ class Drawing {
       this.#frame = 0;
       if (!this.#last) return;
       this.#prices.update(this.#point(this.#last) as never);
+      this.#showLast();
       if (!this.#hovered) this.#onLegend(this.#last);
     });
     return true;

@@ -32,7 +32,7 @@ export function Records({ symbol }: { symbol: string }) {
       {records.loading && <Loading what="the stored prices" />}
       {records.data?.length === 0 && <p class="muted">None yet.</p>}
       {records.data && records.data.length > 0 && (
-        <div class="scroll tall" tabIndex={0} role="region" aria-label="Stored prices">
+        <div class="scroll tall" tabIndex={0} role="region" aria-label="Table of stored prices">
           <table class="data">
             <thead><tr><th scope="col">Observed</th><th scope="col" class="end">Price</th><th scope="col" class="end">Volume</th><th scope="col">Provider</th><th scope="col">Received</th><th scope="col">Version</th></tr></thead>
             <tbody>

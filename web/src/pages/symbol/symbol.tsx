@@ -1,6 +1,6 @@
 // One symbol: its price, its chart, where the price came from, and what was corrected.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Ago, ErrorNote, ProviderBadge, State } from "../../components/basics";
 import { ARROW, trend } from "../../components/quote-row";
 import { complain, say } from "../../components/toast";
@@ -10,7 +10,7 @@ import { display, displaySigned } from "../../lib/decimal";
 import { freshness, instant, localTime } from "../../lib/time";
 import { normaliseSymbol } from "../../lib/watchlist";
 import { href, route, setQuery } from "../../router";
-import { follow, freshStarts } from "../../state/live";
+import { follow, withSnapshots } from "../../state/live";
 import { now } from "../../state/now";
 import { cellOf, loadQuotes } from "../../state/quotes";
 import { signedIn } from "../../state/session";
@@ -48,10 +48,9 @@ function OneSymbol({ symbol }: { symbol: string }) {
   const [turn, setTurn] = useState(0);
   const [quoteError, setQuoteError] = useState<unknown>();
 
-  useEffect(() => {
-    follow({ symbols: [symbol], averages: true });
-    loadQuotes([symbol]).then(() => setQuoteError(undefined), setQuoteError);
-  }, [symbol, freshStarts.value]);
+  // Before the chart's own effect, which waits for this subscription.
+  useLayoutEffect(() => follow({ symbols: [symbol], averages: true }), [symbol]);
+  useEffect(() => withSnapshots(() => loadQuotes([symbol]).then(() => setQuoteError(undefined), setQuoteError)), [symbol]);
 
   const toggle = (window: number) => {
     const next = windows.includes(window) ? windows.filter((other) => other !== window) : [...windows, window];
@@ -101,8 +100,8 @@ function SymbolHead({ symbol, onReceipt }: { symbol: string; onReceipt(): void }
         <h1>{symbol}</h1>
         {quote ? (
           <p class="headline">
-            <span class="headline-price">{display(quote.price)}</span> <span class="currency">{quote.currency}</span>
-            {quote.change != null && <span class={way}><span aria-hidden="true">{ARROW[way]}</span> {displaySigned(quote.change)} ({quote.percent_change == null ? "–" : `${displaySigned(quote.percent_change)}%`})</span>}
+            <span class="headline-price">{display(quote.price, quote.places)}</span> <span class="currency">{quote.currency}</span>
+            {quote.change != null && <span class={way}><span aria-hidden="true">{ARROW[way]}</span> {displaySigned(quote.change, quote.places)} ({quote.percent_change == null ? "–" : `${displaySigned(quote.percent_change)}%`})</span>}
           </p>
         ) : <p class="muted">{cell.failure.value ?? "No price yet."}</p>}
         {quote && <p class="provenance"><ProviderBadge name={quote.provider} /> <State tone={state === "live" ? "good" : state === "recent" ? "warn" : "bad"}>{state}</State> <span class="muted">observed <Ago iso={quote.timestamp} /></span></p>}
