@@ -18,7 +18,7 @@ export async function the_watchlist_moves({ page, url }) {
 export async function a_symbol_is_added_and_its_chart_opened({ page, url }) {
   await page.goto(url);
   await page.getByRole("combobox", { name: "Add a symbol" }).fill("gbp/jpy");
-  await page.getByRole("option").first().waitFor();
+  await page.getByRole("option", { name: /GBP\/JPY/ }).waitFor();
   await page.keyboard.press("Enter");
   await page.getByRole("link", { name: "GBP/JPY" }).click();
   await page.getByRole("heading", { name: "GBP/JPY" }).waitFor();
