@@ -21,6 +21,7 @@ async function run(name, act) {
   const started = Date.now();
   try {
     const reason = await act();
+    if (reason && process.env.TICKERD_TEST_REQUIRE) throw new Error(`${reason}, and TICKERD_TEST_REQUIRE is set`);
     console.log(reason ? `skip  ${name}: ${reason}` : `ok    ${name} (${Date.now() - started} ms)`);
   } catch (error) {
     nFailed += 1;

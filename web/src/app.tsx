@@ -11,7 +11,7 @@ import { helpOpen, searchBox, setShortcuts, SHORTCUTS, shortcutsOn } from "./lib
 import { Quotes } from "./pages/quotes";
 import { SignIn } from "./pages/sign-in";
 import { href, navigate, route } from "./router";
-import { keyHint, keyWanted, signedIn, signOut } from "./state/session";
+import { keyChanges, keyHint, keyWanted, signedIn, signOut } from "./state/session";
 import { demo, loadSystem } from "./state/system";
 import { follow } from "./state/live";
 import { fillWatchlist, watchlist } from "./state/watchlist";
@@ -34,7 +34,7 @@ const PAGES: Record<string, PageEntry> = {
 };
 
 export function App() {
-  useEffect(() => void loadSystem(), [signedIn.value]);
+  useEffect(() => void loadSystem(), [keyChanges.value]);
   const { page, param } = route.value;
   const known = PAGES[page];
   const title = keyWanted.value ? "Sign in" : page === "symbol" ? (param ?? "Symbol") : (known?.title ?? "Not found");
@@ -105,7 +105,6 @@ function Account() {
     signOut();
     say("Signed out. The key is forgotten.");
     navigate(href("quotes"));
-    void loadSystem();
   };
   return <button type="button" class="quiet account" title={`Signed in with ${keyHint.value}`} onClick={leave}>Sign out</button>;
 }

@@ -12,4 +12,5 @@ class Memory {
 vi.stubGlobal("sessionStorage", new Memory());
 vi.stubGlobal("localStorage", new Memory());
 vi.stubGlobal("location", { origin: "http://tickerd.test", hash: "" });
+vi.stubGlobal("document", { addEventListener: () => undefined, hidden: false });
 vi.stubGlobal("window", { addEventListener: () => undefined });

@@ -129,6 +129,20 @@ describe("the stream's connection", () => {
     expect(calls[1]!.headers["Last-Event-ID"]).toBe("7");
   });
 
+  it("rests when nobody looks, and then starts from now", async () => {
+    const { calls, connection, last } = open();
+    await settle();
+    calls[0]!.send("id: 7\ndata: a\n\n");
+    await settle();
+    connection.rest();
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(last().name).toBe("idle");
+    expect(calls).toHaveLength(1);
+    connection.retry();
+    await settle();
+    expect(calls[1]!.headers["Last-Event-ID"]).toBeUndefined();
+  });
+
   it("caps the pause and keeps at least half of it", () => {
     expect(backoff(1, 0)).toBe(250);
     expect(backoff(30, 1)).toBe(20_000);

@@ -40,7 +40,7 @@ export default function OperationsChart({ label, lines, data, unit }: Props) {
         axes: [{ ...axis, size: 28, space: 90, values: (_, splits) => splits.map((secs) => clock.format(secs * 1000)) }, { ...axis, size: 44 }],
         series: [
           { label: "At", value: (_: uPlot, secs: number | null) => (secs == null ? "–" : clock.format(secs * 1000)) },
-          ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, dash: line.dash ?? [], points: { show: false }, value: (_: uPlot, v: number | null) => (v == null ? "–" : `${v.toFixed(1)} ${unit}`) })),
+          ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, dash: line.dash ?? [], points: { show: false }, value: (_: uPlot, v: number | null) => (v == null ? "–" : `${Number.isInteger(v) ? v : v.toFixed(1)} ${unit}`) })),
         ],
       },
       data,

@@ -7,7 +7,7 @@ import type { AverageMessage, PriceMessage } from "../api/types";
 import { StreamConnection, type StreamPhase } from "../stream/connection";
 import type { StreamEvent } from "../stream/parser";
 import { applyPrice, loadQuotes } from "./quotes";
-import { authorization, keyWanted, signedIn } from "./session";
+import { authorization, keyChanges, keyWanted } from "./session";
 
 export interface Interest {
   symbols: readonly string[];
@@ -141,10 +141,16 @@ export function withSnapshots(load: () => unknown): () => void {
 
 window.addEventListener("offline", () => connection.suspend());
 window.addEventListener("online", () => connection.retry());
-// Another key may see what this one could not.
-let wasSignedIn = signedIn.peek();
 effect(() => {
-  if (signedIn.value === wasSignedIn) return;
-  wasSignedIn = signedIn.value;
-  connection.retry();
+  if (keyChanges.value > 0) connection.retry();
+});
+
+// A browser opens six connections to a host, and each tab's stream takes one: a tab that nobody has
+// looked at for a while gives its own back.
+const REST_AFTER_MS = 60_000;
+let resting: ReturnType<typeof setTimeout> | undefined;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(resting);
+  if (document.hidden) resting = setTimeout(() => connection.rest(), REST_AFTER_MS);
+  else if (phase.peek().name === "idle") connection.retry();
 });

@@ -10,6 +10,9 @@ const key = signal<string | null>(sessionStorage.getItem(PLACE));
 /** The service refused a request for want of a (valid) key: pages give way to the sign-in form. */
 export const keyWanted = signal(false);
 
+/** Counts sign-ins and sign-outs: what one key was refused, another may see. */
+export const keyChanges = signal(0);
+
 export const signedIn = computed(() => key.value !== null);
 
 export function authorization(): Record<string, string> {
@@ -20,11 +23,13 @@ export function signIn(newKey: string): void {
   sessionStorage.setItem(PLACE, newKey);
   key.value = newKey;
   keyWanted.value = false;
+  keyChanges.value += 1;
 }
 
 export function signOut(): void {
   sessionStorage.removeItem(PLACE);
   key.value = null;
+  keyChanges.value += 1;
 }
 
 /** Which key, without its secret: `tkd_<id>_…`. */

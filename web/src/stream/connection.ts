@@ -73,6 +73,13 @@ export class StreamConnection {
     this.#options.onPhase({ name: "offline" });
   }
 
+  /** Nobody is looking: gives the connection back. The next `retry` starts from now. */
+  rest(): void {
+    this.#stop();
+    this.#lastId = "";
+    this.#options.onPhase({ name: "idle" });
+  }
+
   /** Tries again now: the network is back, a key was given, or the reader asked. */
   retry(): void {
     if (!this.#url) return;

@@ -79,7 +79,7 @@ function OneSymbol({ symbol }: { symbol: string }) {
         {loaded && "error" in loaded && <ErrorNote error={loaded.error} onRetry={() => setTurn(turn + 1)} />}
         {loaded && "empty" in loaded && loaded.empty && <p class="note">No price is stored for these {interval} bars yet. <a href={href("jobs", undefined, { new: "1", symbols: symbol })}>Create a job for {symbol}</a> to collect them.</p>}
         <PriceChart symbol={symbol} interval={interval} style={style} windows={windows} onLegend={setCandle} onLoaded={setLoaded} turn={turn} />
-        <p class="attribution muted">Chart by <a href="https://www.tradingview.com/" rel="noopener noreferrer">TradingView</a> Lightweight Charts™</p>
+        <p class="attribution muted"><a href="https://www.tradingview.com/" rel="noopener noreferrer">TradingView</a> Lightweight Charts™ Copyright © 2025 TradingView, Inc.</p>
       </section>
       <Records symbol={symbol} />
       <Copies symbol={symbol} interval={interval} />
