@@ -52,7 +52,7 @@ export function Confirm({ title, verb, children, onConfirm, onClose }: ConfirmPr
     <Dialog title={title} onClose={onClose}>
       <p>{children}</p>
       <div class="actions">
-        <button type="button" onClick={onClose}>Keep it</button>
+        <button type="button" autofocus onClick={onClose}>Keep it</button>
         <button type="button" class="danger" onClick={() => (onClose(), onConfirm())}>{verb}</button>
       </div>
     </Dialog>

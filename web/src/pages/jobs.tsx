@@ -121,7 +121,7 @@ function Plan({ jobs, providers }: { jobs: Job[]; providers: Provider[] }) {
       <p class="muted">What the running jobs with an interval will ask for, if every call is for as many symbols as the provider allows.</p>
       {lines.map(({ provider, window, calls, limit }) => (
         <Meter key={provider + window} label={`${provider} a ${window}`} used={calls} limit={limit}
-          note={`${count(Math.ceil(calls))} of ${count(limit)} calls${calls > limit ? ": over the budget, runs will be stretched" : ""}`} />
+          note={`${count(Math.ceil(calls))} of ${count(limit)} calls${calls > limit ? ": too many, runs will be stretched" : ""}`} />
       ))}
     </section>
   );
@@ -162,7 +162,7 @@ function NewJob({ providers, onClose, onCreated }: NewJobProps) {
   return (
     <Dialog title="New job" onClose={onClose}>
       <form class="stack" onSubmit={submit}>
-        <label>Symbols <input name="symbols" required placeholder="AAPL, BTC-USD" autocapitalize="characters" spellcheck={false} defaultValue={route.value.query.symbols ?? ""} /></label>
+        <label>Symbols <input name="symbols" required autofocus placeholder="AAPL, BTC-USD" autocapitalize="characters" spellcheck={false} defaultValue={route.value.query.symbols ?? ""} /></label>
         <label>Schedule
           <select value={schedule} onChange={(event) => setSchedule(event.currentTarget.value)}>
             <option value="interval">Every so many seconds</option>

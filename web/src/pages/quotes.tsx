@@ -170,7 +170,7 @@ function EditList({ onClose }: { onClose(): void }) {
   return (
     <Dialog title="Edit the watchlist" onClose={onClose}>
       <p class="muted">One symbol a line. A line that begins with # names the group of those below it.</p>
-      <textarea aria-label="Symbols and groups" rows={14} spellcheck={false} value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} />
+      <textarea autofocus aria-label="Symbols and groups" rows={14} spellcheck={false} value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} />
       {rejected.length > 0 && <p class="note note-bad" role="alert">■ Not a symbol: {rejected.slice(0, 5).join(", ")}. Symbols have 1 to 32 of A-Z 0-9 . - / ^ =</p>}
       <div class="actions">
         <span class="muted">{entries.length} symbols</span>

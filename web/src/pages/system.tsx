@@ -144,7 +144,7 @@ function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(key: string
   return (
     <Dialog title="New key" onClose={onClose}>
       <form class="stack" onSubmit={submit}>
-        <label>Name <input name="name" maxLength={80} placeholder="who or what will use it" /></label>
+        <label>Name <input name="name" autofocus maxLength={80} placeholder="who or what will use it" /></label>
         <label>Role
           <select name="role"><option value="read">read: see prices</option><option value="write">write: add prices and jobs too</option><option value="admin">admin: everything</option></select>
         </label>

@@ -136,8 +136,9 @@ export class StreamConnection {
         }
       }
     } catch (error) {
-      reason = abort.signal.aborted ? String(abort.signal.reason?.message ?? "stopped") : "the service cannot be reached";
-      void error;
+      if (abort.signal.aborted) reason = String(abort.signal.reason?.message ?? "stopped");
+      else if (error instanceof SyntaxError) reason = "a message of the stream could not be read";
+      else reason = "the service cannot be reached";
     } finally {
       clearTimeout(watchdog);
     }

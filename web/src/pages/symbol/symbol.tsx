@@ -1,14 +1,16 @@
 // One symbol: its price, its chart, where the price came from, and what was corrected.
 
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { api } from "../../api/client";
 import { Ago, ErrorNote, ProviderBadge, State } from "../../components/basics";
 import { ARROW, trend } from "../../components/quote-row";
+import { useResource } from "../../components/resource";
 import { complain, say } from "../../components/toast";
 import { INTERVALS, type Candle, type Interval } from "../../lib/candles";
 import { curl } from "../../lib/curl";
 import { display, displaySigned } from "../../lib/decimal";
 import { freshness, instant, localTime } from "../../lib/time";
-import { normaliseSymbol } from "../../lib/watchlist";
+import { classOf, normaliseSymbol } from "../../lib/watchlist";
 import { href, route, setQuery } from "../../router";
 import { follow, withSnapshots } from "../../state/live";
 import { now } from "../../state/now";
@@ -93,11 +95,12 @@ function SymbolHead({ symbol, onReceipt }: { symbol: string; onReceipt(): void }
   const quote = cell.quote.value;
   const way = trend(quote?.change);
   const state = quote && freshness(now.value - instant(quote.timestamp), quote.stale);
+  const named = useResource(symbol, () => nameOf(symbol));
   const isWatched = watched.value.has(symbol);
   return (
     <div class="symbol-head">
       <div>
-        <h1>{symbol}</h1>
+        <h1>{symbol}{named.data && <span class="instrument"> {named.data}</span>}</h1>
         {quote ? (
           <p class="headline">
             <span class="headline-price">{display(quote.price, quote.places)}</span> <span class="currency">{quote.currency}</span>
@@ -112,6 +115,16 @@ function SymbolHead({ symbol, onReceipt }: { symbol: string; onReceipt(): void }
       </div>
     </div>
   );
+}
+
+const LIST_OF = { Stocks: "stocks", Crypto: "crypto", Forex: "forex", Other: "stocks" } as const;
+
+/** The instrument's name where an asset list has it; a page without it is complete too. */
+async function nameOf(symbol: string): Promise<string | undefined> {
+  const params = { path: { asset_type: LIST_OF[classOf(symbol)] }, query: { q: symbol, limit: 10 } };
+  const { data } = await api.GET("/v1/assets/{asset_type}", { params });
+  const asset = data?.assets.find((one) => one.symbol === symbol);
+  return asset && [asset.name, asset.exchange].filter(Boolean).join(", ");
 }
 
 function Copies({ symbol, interval }: { symbol: string; interval: Interval }) {
