@@ -77,11 +77,11 @@ function Breaker({ provider: { enabled, breaker } }: { provider: Provider }) {
   if (!enabled) return <State tone="plain">off</State>;
   switch (breaker?.state) {
     case "open":
-      return <State tone="bad" title={`${breaker.failures ?? "Several"} failures in a row`}>open, probe <Countdown until={breaker.open_until} due="due" /></State>;
+      return <State tone="bad" title={`${breaker.failures ?? "Several"} failures in a row`}>breaker open, probe <Countdown until={breaker.open_until} due="due" /></State>;
     case "half_open":
-      return <State tone="warn" title="One call is let through; its answer decides">half open</State>;
+      return <State tone="warn" title="One call is let through; its answer decides">breaker half open</State>;
     default:
-      return <State tone="good" title="The breaker is closed: calls go through">closed</State>;
+      return <State tone="good" title="The breaker is closed: calls go through">breaker closed</State>;
   }
 }
 
