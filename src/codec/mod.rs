@@ -4,6 +4,7 @@
 mod bytes;
 pub mod event;
 pub mod record;
+pub mod snapshot;
 
 /// Bytes that are not what their place says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

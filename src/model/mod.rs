@@ -9,6 +9,7 @@ pub mod bar;
 pub mod event;
 pub mod page;
 pub mod price;
+pub mod snapshot;
 pub mod symbol;
 pub mod time;
 
@@ -21,6 +22,7 @@ pub use price::{
     Currency, ExternalId, Observation, Position, Price, PriceId, PriceVersion, ProviderName,
     RawPayload, TimeSource,
 };
+pub use snapshot::SnapshotRecord;
 pub use symbol::{AssetClass, Symbol};
 pub use time::{TimeRange, Timestamp};
 

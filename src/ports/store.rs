@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
     PriceId, PriceVersion, ProviderName, RawPayload, Sequence, Symbol, TimeRange, Timestamp,
@@ -278,19 +279,6 @@ pub trait DeadLetterStore: Send + Sync {
 
     /// Forgets a dead letter; false when there is none with this id.
     async fn remove_dead_letter(&self, id: u64) -> Result<bool>;
-}
-
-/// One record of a whole-store copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotRecord {
-    /// Comes first: the counters that must not run backwards in the copy.
-    Counters {
-        last_price_id: u64,
-        last_sequence: Sequence,
-    },
-    /// All versions of one price, oldest first.
-    History(Vec<PriceVersion>),
-    DeadLetter(DeadLetter),
 }
 
 /// A consistent view of everything in a store, read in portions.

@@ -166,13 +166,13 @@ pub fn conflict(stored: &crate::model::Price) -> String {
 
 /// Counts rows by (symbol, source, time): 12 to 24 bytes a distinct one.
 #[derive(Default)]
-struct Repeats {
+pub struct Repeats {
     hasher: RandomState,
     seen: HashMap<u64, u32>,
 }
 
 impl Repeats {
-    fn number(&mut self, observation: &mut Observation) {
+    pub fn number(&mut self, observation: &mut Observation) {
         if observation.external_id.is_some() {
             return;
         }
