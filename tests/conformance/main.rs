@@ -1,3 +1,7 @@
-//! Conformance: one list of promises for each port, kept by every backend.
+//! What every backend of a port must do: one list of cases a port, run on each backend.
+
+#[path = "../support/build.rs"]
+mod build;
 
 mod provider;
+mod store;

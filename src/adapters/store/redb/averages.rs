@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::tables::{AverageKey, Tables, WINDOW_PREFIX, position};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::record;
-use crate::model::{MovingAverage, Position, PriceId, Symbol, TimeRange, Timestamp, Window};
+use crate::model::{MovingAverage, Position, PriceId, Symbol, TimeRange, Window};
 use crate::ports::{AverageStore, AverageUpdate, StoreErrorKind};
 
 #[async_trait]
@@ -94,8 +94,7 @@ impl RedbStore {
                 return Ok(Vec::new());
             }
             let from = Position { observed_at: range.from, id: PriceId::MIN };
-            let last_id = if range.to == Timestamp::MAX { PriceId::MAX } else { PriceId::MIN };
-            let to = Position { observed_at: range.to, id: last_id };
+            let to = Position { observed_at: range.to, id: PriceId::MIN };
             let keys = average_key(number, window, from)..average_key(number, window, to);
             let mut found = Vec::new();
             for entry in schema.averages()?.range(keys).map_err(storage)?.rev().take(limit) {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Duration;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 use redb::ReadableTable;
@@ -181,8 +181,7 @@ fn supersede(
         guard.map(|guard| guard.value().to_vec()).unwrap_or_default()
     };
     // A clock that was set back must not make the past look newer than the present.
-    let earliest = old.observation.received_at.plus(Duration::from_micros(1));
-    observation.received_at = observation.received_at.max(earliest);
+    observation.received_at = observation.received_at.max(old.observation.received_at);
     tables
         .versions
         .insert(
@@ -254,7 +253,7 @@ fn list(schema: &Schema, symbols: &Symbols, query: &PriceQuery) -> Result<Vec<Pr
     let newest_first = query.order == Order::NewestFirst;
     let mut lists = Vec::with_capacity(numbered.len());
     for (number, symbol) in numbered {
-        let range = price_key(number, from)..price_key(number, to);
+        let range = (from.map(|at| price_key(number, at)), Bound::Excluded(price_key(number, to)));
         let mut rows = reader.prices.range(range).map_err(storage)?;
         let step = move || if newest_first { rows.next_back() } else { rows.next() };
         lists.push((symbol, step));
@@ -301,22 +300,17 @@ fn list(schema: &Schema, symbols: &Symbols, query: &PriceQuery) -> Result<Vec<Pr
     Ok(found)
 }
 
-/// The half-open span of positions a query covers; none when it is empty.
-fn bounds(query: &PriceQuery) -> Option<(Position, Position)> {
-    let mut from = Position { observed_at: query.range.from, id: PriceId::MIN };
-    let mut to = Position { observed_at: query.range.to, id: PriceId::MIN };
-    if query.range.to == Timestamp::MAX {
-        to.id = PriceId::MAX;
-    }
-    match (query.after, query.order) {
-        (Some(after), Order::NewestFirst) => to = to.min(after),
-        (Some(after), Order::OldestFirst) => {
-            let next = PriceId::new(after.id.get() + 1)?;
-            from = from.max(Position { observed_at: after.observed_at, id: next });
-        }
-        (None, _) => {}
-    }
-    (from < to).then_some((from, to))
+/// The span of positions a query covers; none when it is empty.
+fn bounds(query: &PriceQuery) -> Option<(Bound<Position>, Position)> {
+    let first = Position { observed_at: query.range.from, id: PriceId::MIN };
+    let end = Position { observed_at: query.range.to, id: PriceId::MIN };
+    let (start, end) = match (query.after, query.order) {
+        (Some(after), Order::NewestFirst) => (Bound::Included(first), end.min(after)),
+        (Some(after), Order::OldestFirst) if after >= first => (Bound::Excluded(after), end),
+        _ => (Bound::Included(first), end),
+    };
+    let (Bound::Included(lowest) | Bound::Excluded(lowest)) = start else { return None };
+    (lowest < end).then_some((start, end))
 }
 
 fn all_of(number: u32) -> std::ops::RangeInclusive<(u32, i64, u64)> {
