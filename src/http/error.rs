@@ -151,7 +151,10 @@ impl From<StoreError> for ApiError {
 
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
-        Self::from_response(error.into_response())
+        // poem puts the error's own extensions in the place of the response's.
+        let mut carried = Self::from_response(error.clone().into_response());
+        carried.set_data(error);
+        carried
     }
 }
 
