@@ -35,7 +35,7 @@ async fn an_average_answers_under_every_path_at_once() {
         );
     }
     let other = app.get("/prices/AAPL/moving-average?window=3").await.text;
-    assert!(other.contains(r#""moving_average":9.3666666666666666666666666667"#), "{other}");
+    assert!(other.contains(r#""moving_average":9.366666666666666666666666667"#), "{other}");
     app.stop().await;
 }
 

@@ -120,8 +120,8 @@ mod tests {
             replay.quote(&facebook).map(|quote| quote.price.to_string())
         };
         assert_eq!(replay.symbols().len(), 5);
-        assert_eq!(price(Duration::ZERO), Ok("38.23".into()));
+        assert_eq!(price(Duration::ZERO), Ok("38.2318".into()));
         assert_eq!(price(Duration::from_millis(1_500)), Ok("34.03".into()));
-        assert_eq!(price(Duration::from_secs(196)), Ok("38.23".into()));
+        assert_eq!(price(Duration::from_secs(196)), Ok("38.2318".into()));
     }
 }

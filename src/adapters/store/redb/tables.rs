@@ -219,11 +219,27 @@ pub(super) fn prepare(database: &Database, names: &Symbols) -> Result<Counters> 
         }
     }
     transaction.commit().map_err(storage)?;
-    load(database, names)
+    resume(database, names, Sequence::default())
+}
+
+/// Loads symbols and counters and makes sure that no sequence somebody may have seen is given out
+/// again: averages are shown before they are durable, so a crash takes the last ones back.
+pub(super) fn resume(database: &Database, names: &Symbols, shown: Sequence) -> Result<Counters> {
+    /// More than can be shown between two durable commits.
+    const GAP: u64 = 1 << 20;
+    let mut counters = load(database, names)?;
+    counters.last_sequence = counters.last_sequence.max(shown);
+    if counters.last_sequence > Sequence::default() {
+        counters.last_sequence.0 += GAP;
+        let transaction = database.begin_write().map_err(storage)?;
+        Tables::open(&transaction, names, counters)?.write_counters()?;
+        transaction.commit().map_err(storage)?;
+    }
+    Ok(counters)
 }
 
 /// Reads symbols and counters as committed.
-pub(super) fn load(database: &Database, names: &Symbols) -> Result<Counters> {
+fn load(database: &Database, names: &Symbols) -> Result<Counters> {
     let transaction = database.begin_read().map_err(storage)?;
     let mut symbols = Vec::new();
     for entry in transaction.open_table(SYMBOLS).map_err(storage)?.iter().map_err(storage)? {

@@ -293,7 +293,8 @@ impl Worker {
         loop {
             *self.shared.database.write() = None;
             match (self.opener)().map_err(open_error).and_then(|database| {
-                let counters = tables::load(&database, &self.shared.symbols)?;
+                let shown = *self.shared.committed.borrow();
+                let counters = tables::resume(&database, &self.shared.symbols, shown)?;
                 Ok((database, counters))
             }) {
                 Ok((database, counters)) => {
