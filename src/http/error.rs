@@ -151,7 +151,10 @@ impl From<StoreError> for ApiError {
 
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
-        Self::from_response(error.into_response())
+        let mut carrier = Self::from_response(error.clone().into_response());
+        // The carrier's own data replaces that of the response it carries.
+        carrier.set_data(error);
+        carrier
     }
 }
 

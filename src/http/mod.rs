@@ -103,7 +103,6 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
     );
     OpenApiService::new(resources, "tickerd", settings.version)
         .description("Prices from several providers, kept durably, averaged and served.")
-        .url_prefix("/")
 }
 
 /// The OpenAPI document as pretty JSON.

@@ -317,10 +317,8 @@ async fn a_store_that_fails_delays_live_entries_and_ends_resumptions() {
     log.broken.store(true, Ordering::SeqCst);
     assert!(matches!(running.live.subscribe(FROM_NOW).await, Err(SubscribeError::Store(_))));
     log.append_prices(3..=3);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(50), subscription.next()).await.is_err(),
-        "nothing can be read"
-    );
+    let early = tokio::time::timeout(Duration::from_millis(50), subscription.next()).await;
+    assert!(early.is_err(), "nothing can be read: {early:?}");
     log.broken.store(false, Ordering::SeqCst);
     running.clock.advance(Duration::from_secs(60));
     assert_eq!(entries(&mut subscription).await, [3]);

@@ -70,8 +70,8 @@ impl Outbox for FakeLog {
     }
 
     async fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>> {
-        self.check()?;
         tokio::task::yield_now().await;
+        self.check()?;
         let entries = self.entries.lock();
         Ok(entries.iter().filter(|entry| entry.sequence() > after).take(limit).cloned().collect())
     }
