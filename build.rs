@@ -137,7 +137,7 @@ fn page(reason: &str) -> String {
          <body>\n<h1>tickerd runs, without its dashboard</h1>\n\
          <p>This binary was built without it: {reason}.</p>\n\
          <p>Install Node.js 20.19 or later with npm, then build again:</p>\n\
-         <pre>cargo build --release</pre>\n\
+         <pre>touch build.rs\ncargo build --release</pre>\n\
          <p>The API works as it is: see <a href=\"/docs\">its documentation</a>.</p>\n\
          </body>\n</html>\n"
     )

@@ -221,7 +221,7 @@ async fn next_messages(
         }
         Delivery::Ended(reason) => {
             metrics::stream_ended(reason.name());
-            (vec![Outgoing::end(subscription.position(), reason)], Some(reason))
+            (vec![Outgoing::end(subscription.delivered(), reason)], Some(reason))
         }
     };
     metrics::stream_messages(messages.len() as u64);
@@ -239,7 +239,7 @@ impl IntoResponse for EventStream {
         let Self { subscription, clock } = self;
         // An id without data is no message: it only tells the client where it would resume. For a
         // subscription whose symbols are quiet it keeps that place within the log's reach.
-        let first = format!("retry: {}\nid: {}\n\n", RETRY.as_millis(), subscription.position());
+        let first = format!("retry: {}\nid: {}\n\n", RETRY.as_millis(), subscription.delivered());
         let first = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from(first))]);
         let rest = futures_util::stream::unfold(Some(subscription), move |subscription| {
             let clock = Arc::clone(&clock);
@@ -249,7 +249,7 @@ impl IntoResponse for EventStream {
                 let mut ended = false;
                 match next_messages(&mut subscription, &*clock).await {
                     None => {
-                        let _ = write!(text, ": heartbeat\nid: {}\n\n", subscription.position());
+                        let _ = write!(text, ": heartbeat\nid: {}\n\n", subscription.delivered());
                     }
                     Some((messages, end)) => {
                         messages.iter().for_each(|message| message.write_event(&mut text));

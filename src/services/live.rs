@@ -44,7 +44,11 @@ pub struct LiveSettings {
 
 impl Default for LiveSettings {
     fn default() -> Self {
-        Self { max_subscribers: 256, buffered_batches: 256, stop_timeout: Duration::from_secs(2) }
+        Self {
+            max_subscribers: 256, // At most 32,768 entries, some 10 MB, and only while somebody lags.
+            buffered_batches: 64,
+            stop_timeout: Duration::from_secs(2),
+        }
     }
 }
 
@@ -290,7 +294,7 @@ pub struct Subscription {
 impl Subscription {
     /// Where to continue when the subscription ends now: all that was wanted up to here has been
     /// delivered.
-    pub fn position(&self) -> Sequence {
+    pub fn delivered(&self) -> Sequence {
         self.delivered
     }
 

@@ -73,7 +73,7 @@ async fn a_subscription_resumes_and_goes_on_live() {
     log.append_prices(1_501..=1_510);
     assert_eq!(until(&mut resumed, 1_510).await, (1_501..=1_510).collect::<Vec<_>>());
     assert_eq!(until(&mut fresh, 1_510).await, (1_501..=1_510).collect::<Vec<_>>());
-    assert_eq!(resumed.position(), Sequence(1_510));
+    assert_eq!(resumed.delivered(), Sequence(1_510));
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn only_what_was_asked_for_is_delivered() {
         assert_eq!(read.len(), 50 * remainders.len(), "{prices} {averages}");
         assert!(read.iter().all(|n| remainders.contains(&(n % 4))), "{read:?}");
         // What was passed over counts as delivered, so that resuming starts behind it.
-        assert_eq!(subscription.position(), Sequence(200));
+        assert_eq!(subscription.delivered(), Sequence(200));
     }
 }
 
@@ -228,7 +228,7 @@ async fn a_slow_subscriber_reads_the_store_until_the_log_is_trimmed_before_it() 
     }
     log.trim(30);
     assert!(matches!(next(&mut subscription).await, Delivery::Ended(EndReason::TooSlow)));
-    assert_eq!(subscription.position(), Sequence(20));
+    assert_eq!(subscription.delivered(), Sequence(20));
 }
 
 #[tokio::test]
@@ -273,10 +273,10 @@ async fn conflating_keeps_the_newest_of_each_and_every_correction() {
     log.append(price_at(8, "AAPL", 1, EventKind::Deleted));
     let early = tokio::time::timeout(Duration::from_millis(50), subscription.next()).await;
     assert!(early.is_err(), "nothing before the interval has passed");
-    assert_eq!(subscription.position(), Sequence(0), "what is held is not delivered");
+    assert_eq!(subscription.delivered(), Sequence(0), "what is held is not delivered");
     running.clock.advance(Duration::from_millis(250));
     assert_eq!(entries(&mut subscription).await, [3, 4, 5, 7, 8]);
-    assert_eq!(subscription.position(), Sequence(8));
+    assert_eq!(subscription.delivered(), Sequence(8));
 }
 
 #[tokio::test]

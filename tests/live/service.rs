@@ -10,8 +10,8 @@ use tickerd::adapters::cache::moka::MokaCache;
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
 use tickerd::http::server::{ServerLimits, serve};
 use tickerd::http::{ApiSettings, Services, endpoint};
-use tickerd::model::Window;
-use tickerd::ports::{Clock, QuoteCache, Store, SystemClock};
+use tickerd::model::{Timestamp, Window};
+use tickerd::ports::{Clock, ManualClock, QuoteCache, Store};
 use tickerd::services::health::Health;
 use tickerd::services::ingest::Ingest;
 use tickerd::services::live::{Live, LiveSettings};
@@ -26,6 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) client: reqwest::Client,
+    pub(crate) clock: Arc<ManualClock>,
     store: Arc<dyn Store>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -36,7 +37,9 @@ impl Service {
         let store: Arc<dyn Store> =
             Arc::new(RedbStore::open(&directory.join("live.redb"), options).expect("a store"));
         let cache: Arc<dyn QuoteCache> = Arc::new(MokaCache::new(100, Duration::from_secs(300)));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = Timestamp::parse("2024-05-01T11:00:00Z").expect("a time");
+        let manual = Arc::new(ManualClock::at(now));
+        let clock: Arc<dyn Clock> = manual.clone();
         let window = Window::new(5).expect("a window");
         let live = Arc::new(Live::new(store.clone(), Arc::clone(&clock), live));
         let max_future = Duration::from_secs(3_600);
@@ -90,7 +93,7 @@ impl Service {
         let (endpoint, token) = (endpoint(&services, &settings), stop.clone());
         tasks.spawn(async move { serve(listener, endpoint, &limits, token).await });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { address, client, store, stop, tasks }
+        Self { address, client, clock: manual, store, stop, tasks }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

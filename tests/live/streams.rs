@@ -112,6 +112,25 @@ async fn a_price_reaches_the_stream_with_all_its_fields() {
 }
 
 #[tokio::test]
+async fn a_quiet_stream_says_that_it_lives_and_how_far_it_has_come() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = service(&directory).await;
+    let mut events = Events::open(&service, "?symbols=MSFT", None).await;
+    events.block().await.expect("the first block");
+    service.post("AAPL", "1", 1).await;
+    let mut heartbeats = Vec::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // The stream may not have begun to wait when the clock moves, so it moves more than once.
+    while heartbeats.last().map(String::as_str) != Some(": heartbeat\nid: 1\n\n") {
+        assert!(tokio::time::Instant::now() < deadline, "{heartbeats:?}");
+        service.clock.advance(Duration::from_secs(15));
+        let block = tokio::time::timeout(Duration::from_millis(20), events.block()).await;
+        heartbeats.extend(block.ok().flatten());
+    }
+    service.stopped().await;
+}
+
+#[tokio::test]
 async fn the_stream_continues_over_a_restart() {
     let directory = tempfile::tempdir().expect("a directory");
     let first = service(&directory).await;
