@@ -104,8 +104,9 @@ impl StreamApi {
         last_event_id: Header<Option<SequenceParam>>,
     ) -> Result<EventStream, ApiError> {
         let since = last_event_id.0.or(since.0);
+        let resumed = since.is_some();
         let subscription = self.subscribe(symbols.0, types.0, since, conflate.0).await?;
-        Ok(EventStream { subscription, clock: Arc::clone(&self.clock) })
+        Ok(EventStream { subscription, clock: Arc::clone(&self.clock), resumed })
     }
 
     /// The messages of `/v1/stream` over a WebSocket
@@ -232,31 +233,41 @@ async fn next_messages(
 pub struct EventStream {
     subscription: Subscription,
     clock: Arc<dyn Clock>,
+    resumed: bool,
 }
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        let Self { subscription, clock } = self;
+        let Self { subscription, clock, resumed } = self;
+        let retry = format!("retry: {}\n", RETRY.as_millis());
+        let told = subscription.delivered();
         // An id without data is no message: it only tells the client where it would resume. For a
-        // subscription whose symbols are quiet it keeps that place within the log's reach.
-        let first = format!("retry: {}\nid: {}\n\n", RETRY.as_millis(), subscription.delivered());
+        // subscription whose symbols are quiet it keeps that place within the log's reach. A client
+        // that resumes has it already.
+        let first = if resumed { format!("{retry}\n") } else { format!("{retry}id: {told}\n\n") };
         let first = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from(first))]);
-        let rest = futures_util::stream::unfold(Some(subscription), move |subscription| {
+        let rest = futures_util::stream::unfold(Some((subscription, told)), move |state| {
             let clock = Arc::clone(&clock);
             async move {
-                let mut subscription = subscription?;
+                let (mut subscription, mut told) = state?;
                 let mut text = String::new();
                 let mut ended = false;
                 match next_messages(&mut subscription, &*clock).await {
                     None => {
-                        let _ = write!(text, ": heartbeat\nid: {}\n\n", subscription.delivered());
+                        text.push_str(": heartbeat\n");
+                        if subscription.delivered() > told {
+                            told = subscription.delivered();
+                            let _ = writeln!(text, "id: {told}");
+                        }
+                        text.push('\n');
                     }
                     Some((messages, end)) => {
                         messages.iter().for_each(|message| message.write_event(&mut text));
+                        told = messages.last().map_or(told, |message| message.id);
                         ended = end.is_some();
                     }
                 }
-                Some((Ok(Bytes::from(text)), (!ended).then_some(subscription)))
+                Some((Ok(Bytes::from(text)), (!ended).then_some((subscription, told))))
             }
         });
         Response::builder()
