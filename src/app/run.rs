@@ -23,6 +23,7 @@ use crate::services::averager::{Averager, AveragerSettings};
 use crate::services::feed::Feed;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
+use crate::services::live::{Live, LiveSettings};
 use crate::services::query::Query;
 use crate::services::relay::Relay;
 use crate::telemetry::metrics;
@@ -114,6 +115,7 @@ impl App {
             ingest: Arc::clone(&ingest),
             query: Arc::new(query),
             health: Arc::new(health),
+            live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
         };
@@ -173,6 +175,9 @@ impl App {
         let token = pipeline.clone();
         tasks.spawn(async move { relay.run(token).await });
 
+        let live = Arc::clone(&self.services.live);
+        let token = stop.clone();
+        feeds.spawn(async move { live.run(token).await });
         let health = Arc::clone(&self.services.health);
         let stopping = stop.clone();
         feeds.spawn(async move {

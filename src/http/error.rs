@@ -151,10 +151,10 @@ impl From<StoreError> for ApiError {
 
 impl From<ApiError> for poem::Error {
     fn from(error: ApiError) -> Self {
-        // poem puts the error's own extensions in the place of the response's.
-        let mut carried = Self::from_response(error.clone().into_response());
-        carried.set_data(error);
-        carried
+        let mut carrier = Self::from_response(error.clone().into_response());
+        // The carrier's own data replaces that of the response it carries.
+        carrier.set_data(error);
+        carrier
     }
 }
 

@@ -14,7 +14,10 @@ pub mod averages;
 pub mod bars;
 pub mod batch;
 pub mod prices;
+pub mod stream;
 pub mod system;
+
+pub mod dashboard;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +30,7 @@ use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
+use crate::services::live::Live;
 use crate::services::query::Query;
 
 /// Everything the resources need.
@@ -35,6 +39,7 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     pub ingest: Arc<Ingest>,
     pub query: Arc<Query>,
+    pub live: Arc<Live>,
     pub health: Arc<Health>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -70,6 +75,8 @@ enum Tag {
     Averages,
     /// Open-high-low-close bars
     Bars,
+    /// Changes as they happen
+    Streams,
     /// Is the service alive, ready, and what does it measure
     System,
 }
@@ -80,6 +87,7 @@ type Resources = (
     batch::BatchApi,
     averages::AveragesApi,
     bars::BarsApi,
+    stream::StreamApi,
     system::SystemApi,
 );
 
@@ -90,6 +98,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         batch::BatchApi::new(services, settings),
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
+        stream::StreamApi::new(services),
         system::SystemApi::new(services, settings),
     );
     OpenApiService::new(resources, "tickerd", settings.version)
@@ -114,5 +123,6 @@ pub fn endpoint(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'sta
             poem::Response::builder().content_type("application/json").body(String::clone(&spec))
         })),
     );
+    let routes = dashboard::Dashboard::before(routes);
     front::Front::new(routes, names, settings.clone(), Arc::clone(&services.clock)).boxed()
 }

@@ -8,8 +8,12 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
 use crate::model::{
-    BarInterval, Invalid, Limit, Order, Position, PriceId, ProviderName, Symbol, Timestamp, Window,
+    BarInterval, Invalid, Limit, Order, Position, PriceId, ProviderName, Sequence, Symbol,
+    Timestamp, Window,
 };
+
+/// Symbols that one parameter may name.
+const MAX_SYMBOLS: usize = 1_000;
 
 macro_rules! parameter {
     ($(#[$doc:meta])* $name:ident($inner:ty) = $schema:expr, $parse:expr) => {
@@ -116,6 +120,53 @@ parameter! {
 }
 
 parameter! {
+    /// Symbols in any case, with commas between them.
+    SymbolsParam(Vec<Symbol>) = MetaSchema {
+        min_length: Some(1),
+        example: Some("AAPL,BTC-USD,EUR/USD".into()),
+        ..MetaSchema::new("string")
+    }, |text| {
+        let symbols = text.split(',').map(Symbol::parse).collect::<Result<Vec<_>, _>>()?;
+        if symbols.len() > MAX_SYMBOLS {
+            return Err(Invalid(format!("at most {MAX_SYMBOLS} symbols; leave them out for all")));
+        }
+        Ok(symbols)
+    }
+}
+
+parameter! {
+    /// Kinds of messages, with commas between them.
+    TypesParam(StreamTypes) = MetaSchema {
+        example: Some("price,average".into()),
+        ..MetaSchema::new("string")
+    }, StreamTypes::parse
+}
+
+parameter! {
+    /// A place in the log of changes: the `id` of a message.
+    SequenceParam(Sequence) = integer(0.0, None), |text| whole(text).map(Sequence)
+}
+
+parameter! {
+    /// A time span of 10 ms to 60 s: `250ms`, `1s`.
+    PauseParam(std::time::Duration) = MetaSchema {
+        pattern: Some("^[0-9]+(ms|s)$".into()),
+        example: Some("250ms".into()),
+        ..MetaSchema::new("string")
+    }, |text| {
+        let refuse = || Invalid("must be a time span of 10ms to 60s, such as `250ms`".into());
+        let (digits, millis) = match text.strip_suffix("ms") {
+            Some(digits) => (digits, 1),
+            None => (text.strip_suffix('s').ok_or_else(refuse)?, 1_000),
+        };
+        match whole(digits).map_err(|_| refuse())?.saturating_mul(millis) {
+            millis @ 10..=60_000 => Ok(std::time::Duration::from_millis(millis)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+parameter! {
     /// The length of a bar.
     IntervalParam(BarInterval) = MetaSchema {
         enum_items: BarInterval::ALL.iter().map(|interval| interval.to_string().into()).collect(),
@@ -139,6 +190,31 @@ fn integer(minimum: f64, maximum: Option<f64>) -> MetaSchema {
 fn whole(text: &str) -> Result<u64, Invalid> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits).ok_or_else(|| Invalid("must be a whole number".into()))
+}
+
+/// The kinds of messages a stream brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamTypes {
+    pub prices: bool,
+    pub averages: bool,
+}
+
+impl StreamTypes {
+    pub const ALL: Self = Self { prices: true, averages: true };
+
+    /// # Errors
+    /// When the list is empty or names something else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut types = Self { prices: false, averages: false };
+        for name in text.split(',') {
+            match name {
+                "price" => types.prices = true,
+                "average" => types.averages = true,
+                _ => return Err(Invalid("the types are `price` and `average`".into())),
+            }
+        }
+        Ok(types)
+    }
 }
 
 /// Where the next page of a list of prices begins.

@@ -65,6 +65,12 @@ metrics_table! {
         "Deliveries given up and parked.";
     RETRIES = Counter "tickerd_pipeline_retries_total" ["stage"]
         "Steps of the relay or the averager that failed and were tried again.";
+    STREAMS_OPEN = Gauge "tickerd_streams_open" []
+        "Live streams open, of both kinds.";
+    STREAM_MESSAGES = Counter "tickerd_stream_messages_total" []
+        "Messages written to live streams.";
+    STREAMS_ENDED = Counter "tickerd_streams_ended_total" ["reason"]
+        "Live streams that the service ended.";
     STORE_BYTES = Gauge "tickerd_store_bytes" []
         "Size of the store on disk.";
     STORE_PRICES = Gauge "tickerd_store_prices" []
@@ -134,6 +140,22 @@ pub fn dead_letter() {
 
 pub fn pipeline_retry(stage: &'static str) {
     counter!(RETRIES, "stage" => stage).increment(1);
+}
+
+pub fn stream_opened() {
+    gauge!(STREAMS_OPEN).increment(1.0);
+}
+
+pub fn stream_closed() {
+    gauge!(STREAMS_OPEN).decrement(1.0);
+}
+
+pub fn stream_messages(n_messages: u64) {
+    counter!(STREAM_MESSAGES).increment(n_messages);
+}
+
+pub fn stream_ended(reason: &'static str) {
+    counter!(STREAMS_ENDED, "reason" => reason).increment(1);
 }
 
 pub fn store_size(size_bytes: u64, n_prices: u64) {
