@@ -93,7 +93,7 @@ fn batch_averages(prices: &[Price], window: u64) -> BTreeMap<(Timestamp, PriceId
         .collect()
 }
 
-async fn assert_averages(store: &dyn Store, label: &str) {
+pub(crate) async fn assert_averages(store: &dyn Store, windows: &[u64], label: &str) {
     for symbol in store.symbols(None, 100).await.expect("symbols") {
         let query = PriceQuery {
             symbol: Some(symbol.clone()),
@@ -101,7 +101,7 @@ async fn assert_averages(store: &dyn Store, label: &str) {
             ..PriceQuery::newest(100_000)
         };
         let prices = store.prices(query).await.expect("prices");
-        for count in WINDOWS {
+        for count in windows.iter().copied() {
             let window = Window::new(count).expect("a window");
             let stored: BTreeMap<_, _> = store
                 .averages(&symbol, window, TimeRange::ALL, 100_000)
@@ -141,7 +141,7 @@ async fn stored_averages_equal_a_batch_computation() {
                 .expect("drained");
         }
         let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
-        assert_averages(&store, &format!("seed {seed}")).await;
+        assert_averages(&store, &WINDOWS, &format!("seed {seed}")).await;
         store.close().await.expect("closed");
     }
 }
@@ -160,5 +160,5 @@ async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
         App::build(&config, parts, false).drain(|_| ()).await.expect("drained");
     }
     let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
-    assert_averages(&store, "after the last change").await;
+    assert_averages(&store, &WINDOWS, "after the last change").await;
 }

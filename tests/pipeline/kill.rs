@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
+use tickerd::app::config::Sources;
+use tickerd::app::run::open_edge_store;
+use tickerd::ports::Store;
+
+use crate::averages::assert_averages;
 
 const N_ROWS: usize = 60_000;
 
@@ -24,8 +29,8 @@ fn import(directory: &Path, file: &Path) -> Command {
     command
 }
 
-#[test]
-fn an_import_that_is_killed_is_finished_by_the_next() {
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_killed_is_finished_by_the_next() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("ticks.csv");
     let mut text = String::from("timestamp,price\n");
@@ -73,4 +78,10 @@ fn an_import_that_is_killed_is_finished_by_the_next() {
         .collect();
     assert_eq!(prices.len(), N_ROWS);
     assert_eq!(prices.iter().sum::<Decimal>(), sum);
+
+    let mut config = Sources::default().load().expect("valid").config;
+    config.store.data_dir = data;
+    let store = open_edge_store(&config).expect("the store opens");
+    assert_averages(&store, &[5], "after the last import").await;
+    store.close().await.expect("closed");
 }

@@ -195,7 +195,6 @@ impl Worker {
             let durable = tasks.is_empty() || tasks.iter().any(|task| task.durable);
             if let Err(error) = self.commit(tasks, durable) {
                 tracing::error!(%error, "a commit failed; opening the store again");
-                self.inbox.broken.store(true, Ordering::Release);
                 self.reopen();
             }
         }
@@ -279,6 +278,7 @@ impl Worker {
                 Ok(())
             }
             Err(error) => {
+                self.inbox.broken.store(true, Ordering::Release);
                 for answer in answers {
                     answer(Err(error.kind.because(error.to_string())));
                 }
