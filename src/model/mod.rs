@@ -6,21 +6,27 @@
 pub mod amount;
 pub mod average;
 pub mod bar;
+pub mod breaker;
+pub mod budget;
 pub mod event;
 pub mod page;
 pub mod price;
+pub mod quota;
 pub mod symbol;
 pub mod time;
 
 pub use amount::{Amount, AmountError};
 pub use average::{Mean, MovingAverage, RollingMean, Window};
 pub use bar::{Bar, BarInterval};
+pub use breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
+pub use budget::{Budget, BudgetLeft, BudgetSpent, CallSlice, WindowUse};
 pub use event::{DeadLetter, EventKind, PriceEvent, Sequence};
 pub use page::{Limit, Order};
 pub use price::{
     Currency, ExternalId, Observation, Position, Price, PriceId, PriceVersion, ProviderName,
     RawPayload, TimeSource,
 };
+pub use quota::QuotaWindow;
 pub use symbol::{AssetClass, Symbol};
 pub use time::{TimeRange, Timestamp};
 

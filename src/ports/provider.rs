@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 
+pub use crate::model::QuotaWindow;
 use crate::model::{
     Amount, AssetClass, Currency, ProviderName, RawPayload, Symbol, TimeSource, Timestamp,
 };
@@ -35,28 +36,6 @@ pub struct Asset {
     pub name: String,
     pub exchange: Option<String>,
     pub currency: Currency,
-}
-
-/// Which quota of a provider is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum QuotaWindow {
-    Second,
-    Minute,
-    Day,
-    Month,
-}
-
-impl QuotaWindow {
-    pub const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Day, Self::Month];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Second => "second",
-            Self::Minute => "minute",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
 }
 
 /// The classes of PROVIDERS.md section 1; what each means for breaker, retry and fallback is

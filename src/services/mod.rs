@@ -3,10 +3,10 @@
 pub mod draft;
 pub mod rows;
 
-pub mod ingest;
-pub mod bulk;
-pub mod relay;
 pub mod averager;
+pub mod bulk;
+pub mod ingest;
+pub mod relay;
 
 pub mod query;
 
