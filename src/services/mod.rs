@@ -10,5 +10,7 @@ pub mod relay;
 
 pub mod query;
 
+pub mod route;
+
 pub mod feed;
 pub mod health;
