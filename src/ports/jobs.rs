@@ -75,6 +75,10 @@ pub trait JobStore: Send + Sync {
         until: Timestamp,
     ) -> Result<Option<PollJob>>;
 
+    /// Gives back every lease of `holder`: what a poller that died under this name had under way
+    /// is due again at once.
+    async fn release_leases(&self, holder: &str) -> Result<()>;
+
     /// Books a run and gives the lease back. Changes nothing and answers none when the job is gone
     /// or the lease is no longer the holder's. A job that was paused or changed meanwhile keeps
     /// the next run that its owner gave it.

@@ -10,7 +10,12 @@ pub mod relay;
 
 pub mod query;
 
+pub mod assets;
+pub mod fetch;
+pub mod jobs;
+pub mod plan;
 pub mod route;
+pub mod schedule;
 
 pub mod feed;
 pub mod health;

@@ -10,6 +10,7 @@
 mod answers;
 mod ledger;
 mod limits;
+mod polling;
 mod support;
 mod upstream_down;
 

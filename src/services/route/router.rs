@@ -224,6 +224,17 @@ impl Router {
         chain.map(|guard| (guard.profile().clone(), guard.state().1)).collect()
     }
 
+    /// The fallback chain of an asset class, those that are off included.
+    pub fn chain_names(&self, class: AssetClass) -> Vec<ProviderName> {
+        self.options.chains.of_class(class).to_vec()
+    }
+
+    /// An enabled provider with its limits.
+    pub fn limits_of(&self, name: &ProviderName) -> Option<(ProviderProfile, Vec<BudgetLeft>)> {
+        let guard = self.guard(name)?;
+        Some((guard.profile().clone(), guard.state().1))
+    }
+
     /// Whether `name` may be asked.
     ///
     /// # Errors

@@ -182,6 +182,22 @@ impl JobStore for RedbStore {
             .await
     }
 
+    async fn release_leases(&self, holder: &str) -> Result<()> {
+        let holder = holder.to_owned();
+        self.writer
+            .durable(1, move |tables| {
+                let mut table = open(tables)?;
+                for mut job in all(&table, 0, usize::MAX)? {
+                    if job.lease.as_ref().is_some_and(|lease| lease.holder == holder) {
+                        job.lease = None;
+                        put(&mut table, &job)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn finish_run(&self, id: JobId, holder: &str, run: JobRun) -> Result<Option<PollJob>> {
         let holder = holder.to_owned();
         self.writer
