@@ -15,10 +15,13 @@ use crate::model::{
 
 const VERSION: u64 = 1;
 
+/// First and last call in µs, and how many.
+type SliceV1 = (i64, i64, u32);
+
 #[derive(Serialize, Deserialize)]
 struct LedgerV1 {
-    /// Window → slices of (first, last, calls).
-    used: Vec<(String, Vec<(i64, i64, u32)>)>,
+    /// Window → slices.
+    used: Vec<(String, Vec<SliceV1>)>,
     breaker: String,
     breaker_failures: u32,
     breaker_until: Option<i64>,
@@ -79,7 +82,7 @@ pub fn decode_ledger(provider: ProviderName, bytes: &[u8]) -> Result<ProviderLed
     Ok(ProviderLedger { provider, used: used?, breaker, calls })
 }
 
-fn window_use((window, slices): (String, Vec<(i64, i64, u32)>)) -> Result<WindowUse, DecodeError> {
+fn window_use((window, slices): (String, Vec<SliceV1>)) -> Result<WindowUse, DecodeError> {
     let window = quota_window(&window)?;
     let slice = |(first, last, n_calls)| {
         Ok(CallSlice { first_at: timestamp(first)?, last_at: timestamp(last)?, n_calls })

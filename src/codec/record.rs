@@ -297,12 +297,7 @@ mod tests {
 
     use super::*;
 
-    fn price(
-        digits: (i128, u32),
-        volume: Option<u32>,
-        micros: i64,
-        external: Option<u16>,
-    ) -> Price {
+    fn price(digits: (i128, u32), volume: Option<u32>, micros: i64, external: Option<u16>) -> Price {
         Price {
             id: PriceId::new(77).expect("an id"),
             version: 3,

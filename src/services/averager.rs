@@ -99,11 +99,9 @@ impl Averager {
                 Err(reason) => self.park(&delivery.message, reason, 1).await?,
             }
         }
-        let mut update =
-            AverageUpdate { positions: self.positions(deliveries), ..AverageUpdate::default() };
+        let mut update = AverageUpdate { positions: self.positions(deliveries), ..AverageUpdate::default() };
         for (symbol, positions) in &touched {
-            let outcome =
-                self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
+            let outcome = self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
             if let Err(error) = outcome {
                 if error.kind != StoreErrorKind::Corrupt {
                     return Err(error);
@@ -142,7 +140,8 @@ impl Averager {
         let mut rest = touched.as_slice();
         while let Some(first) = rest.first() {
             let n_from = (longest + rest.len()).min(READ_AT_ONCE.max(longest + 1));
-            let values = self.store.values_around(symbol, *first, longest - 1, n_from).await?;
+            let values =
+                self.store.values_around(symbol, *first, longest - 1, n_from).await?;
             let n_behind = values.len() - values.partition_point(|(at, _)| at < first);
             let portion = Portion { symbol, values: &values, to_end: n_behind < n_from };
             let n_done = portion.n_covered(rest, longest);
@@ -196,12 +195,7 @@ impl Averager {
                 for (rolling, window) in rolling.iter_mut().zip(windows) {
                     if let Some(mean) = rolling.push(*price) {
                         let symbol = symbol.clone();
-                        update.averages.push(MovingAverage {
-                            symbol,
-                            window: *window,
-                            at: *at,
-                            mean,
-                        });
+                        update.averages.push(MovingAverage { symbol, window: *window, at: *at, mean });
                     }
                 }
             }

@@ -79,8 +79,7 @@ impl Checker {
     /// At least one [`FieldError`].
     pub fn check(&self, draft: PriceDraft) -> Result<Observation, Vec<FieldError>> {
         let mut errors = Errors::default();
-        let symbol =
-            errors.take("symbol", required(draft.symbol.as_deref()).and_then(Symbol::parse));
+        let symbol = errors.take("symbol", required(draft.symbol.as_deref()).and_then(Symbol::parse));
         let value = {
             let default = symbol.as_ref().map(Symbol::default_currency);
             errors.value(
@@ -174,7 +173,9 @@ impl Errors {
         field: &'static str,
         result: Result<T, impl std::fmt::Display>,
     ) -> Option<T> {
-        result.map_err(|error| self.0.push(FieldError { field, detail: error.to_string() })).ok()
+        result
+            .map_err(|error| self.0.push(FieldError { field, detail: error.to_string() }))
+            .ok()
     }
 
     fn value(

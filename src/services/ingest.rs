@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::draft::{CheckedValue, Checker, TimeFormat};
+use super::draft::{Checker, CheckedValue, TimeFormat};
 use crate::model::{Observation, Price, PriceId, RawPayload};
 use crate::ports::{Appended, Clock, Correction, QuoteCache, Store, StoreError};
 use crate::telemetry::metrics;

@@ -3,19 +3,21 @@
 pub mod draft;
 pub mod rows;
 
-pub mod averager;
-pub mod bulk;
 pub mod ingest;
+pub mod bulk;
 pub mod relay;
+pub mod averager;
 
 pub mod query;
+
+pub mod route;
+
+pub mod plan;
+pub mod schedule;
 
 pub mod assets;
 pub mod fetch;
 pub mod jobs;
-pub mod plan;
-pub mod route;
-pub mod schedule;
 
 pub mod feed;
 pub mod health;

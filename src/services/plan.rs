@@ -147,8 +147,8 @@ fn n_calls(symbols: &[&Symbol], batch_size: usize) -> usize {
     by_currency.into_values().map(|n_symbols| n_symbols.div_ceil(batch_size)).sum()
 }
 
-/// Calls that fall into one window. A run's calls come together, so that a window shorter than
-/// the interval still sees all of them: those of a second are waited for, not planned.
+/// Calls that fall into one window on the average. One run may still hold more calls than a second
+/// or a minute allows: the router waits for seconds, and falls back past a minute.
 fn calls_in(window: QuotaWindow, n_calls: usize, interval: Duration) -> f64 {
     let runs = length(window).as_secs_f64() / interval.as_secs_f64().max(0.001);
     n_calls as f64 * runs

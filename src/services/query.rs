@@ -153,8 +153,11 @@ impl Query {
         if self.windows.contains(&window) && self.store.depth().await? == 0 {
             return self.store.averages(symbol, window, range, limit.get()).await;
         }
-        let query =
-            PriceQuery { symbol: Some(symbol.clone()), range, ..PriceQuery::newest(limit.get()) };
+        let query = PriceQuery {
+            symbol: Some(symbol.clone()),
+            range,
+            ..PriceQuery::newest(limit.get())
+        };
         let newest = self.store.prices(query).await?;
         let Some(oldest) = newest.last() else { return Ok(Vec::new()) };
         let values = self
@@ -189,8 +192,12 @@ impl Query {
     ) -> Result<Vec<BarInTime>, StoreError> {
         let order = if from.is_some() { Order::OldestFirst } else { Order::NewestFirst };
         let range = TimeRange { from: from.unwrap_or(Timestamp::MIN), to };
-        let mut query =
-            PriceQuery { symbol: Some(symbol.clone()), range, order, ..PriceQuery::newest(PAGE) };
+        let mut query = PriceQuery {
+            symbol: Some(symbol.clone()),
+            range,
+            order,
+            ..PriceQuery::newest(PAGE)
+        };
         let mut groups: Vec<Vec<Price>> = Vec::new();
         let mut bars: Vec<Bar> = Vec::new();
         loop {

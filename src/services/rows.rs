@@ -552,10 +552,8 @@ mod tests {
 
     #[test]
     fn csv_rows_are_mapped_by_their_header() {
-        let columns =
-            Columns { price: "Close".into(), symbol: "Ticker".into(), ..Columns::default() };
-        let text =
-            b"Ticker,Date,Close\nAAPL,2000-03-01,130.31\n\"GO,OG\",x,\"1\"\"\"\nshort\nFB,d,9";
+        let columns = Columns { price: "Close".into(), symbol: "Ticker".into(), ..Columns::default() };
+        let text = b"Ticker,Date,Close\nAAPL,2000-03-01,130.31\n\"GO,OG\",x,\"1\"\"\"\nshort\nFB,d,9";
         let rows = read(RowFormat::Csv, &columns, text).expect("a file");
         assert_eq!(prices(&rows), [Ok("130.31"), Ok("1\""), Err(4), Ok("9")]);
         assert_eq!(rows[0].draft.as_ref().expect("a draft").symbol.as_deref(), Some("AAPL"));
@@ -571,12 +569,10 @@ mod tests {
 
     #[test]
     fn json_rows_come_one_a_line_or_in_an_array() {
-        let lines =
-            b"{\"symbol\":\"A\",\"price\":0.10}\n\n{\"symbol\":\n{\"symbol\":\"B\",\"price\":2}";
+        let lines = b"{\"symbol\":\"A\",\"price\":0.10}\n\n{\"symbol\":\n{\"symbol\":\"B\",\"price\":2}";
         let rows = read(RowFormat::Ndjson, &Columns::default(), lines).expect("lines");
         assert_eq!(prices(&rows), [Ok("0.10"), Err(3), Ok("2")]);
-        let array =
-            br#" [ {"symbol":"A]\"","price":1}, [1], {"price":2, "raw_data":{"a":[1,2]}} ] "#;
+        let array = br#" [ {"symbol":"A]\"","price":1}, [1], {"price":2, "raw_data":{"a":[1,2]}} ] "#;
         let rows = read(RowFormat::JsonArray, &Columns::default(), array).expect("an array");
         assert_eq!(prices(&rows), [Ok("1"), Err(2), Ok("2")]);
         for broken in [&b"{}"[..], b"[", b"", b"[{},,{}]", b"[] x"] {

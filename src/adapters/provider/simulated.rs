@@ -11,10 +11,10 @@ use rust_decimal::Decimal;
 
 use super::QuoteResults;
 use crate::model::{Amount, AssetClass, ProviderName, Symbol, TimeSource};
-use crate::ports::Clock;
 use crate::ports::provider::{
     Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, Quote,
 };
+use crate::ports::Clock;
 
 /// Walks up or down by up to a quarter of a per cent at every question.
 pub struct Simulated {
@@ -45,7 +45,8 @@ impl Simulated {
 
     fn quote(&self, symbol: &Symbol) -> Result<Quote, ProviderError> {
         let mut walks = self.walks.lock();
-        let walk = walks.entry(symbol.clone()).or_insert_with(|| Walk::starting(symbol, self.seed));
+        let walk =
+            walks.entry(symbol.clone()).or_insert_with(|| Walk::starting(symbol, self.seed));
         walk.step();
         let price = Amount::try_from(walk.price)
             .map_err(|error| ProviderError::new(FailureClass::NoPrice, error.to_string()))?;

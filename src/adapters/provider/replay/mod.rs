@@ -11,11 +11,13 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 
 use super::QuoteResults;
-use crate::model::{Amount, AssetClass, Currency, ProviderName, Symbol, TimeSource, Timestamp};
-use crate::ports::Clock;
+use crate::model::{
+    Amount, AssetClass, Currency, ProviderName, Symbol, TimeSource, Timestamp,
+};
 use crate::ports::provider::{
     Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, Quote,
 };
+use crate::ports::Clock;
 
 /// The last 196 days of five stocks to 2013-03-01 (licence: NOTICE beside it).
 const STOCKS: &str = include_str!("stocks-daily.csv");

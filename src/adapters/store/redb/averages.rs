@@ -114,7 +114,10 @@ impl RedbStore {
 }
 
 pub(super) fn set_windows(tables: &mut Tables<'_>, windows: &[Window]) -> Result<()> {
-    tables.meta.retain(|name, _| !name.starts_with(WINDOW_PREFIX)).map_err(storage)?;
+    tables
+        .meta
+        .retain(|name, _| !name.starts_with(WINDOW_PREFIX))
+        .map_err(storage)?;
     for window in windows {
         let name = format!("{WINDOW_PREFIX}{window}");
         tables.meta.insert(name.as_str(), u64::from(window.get())).map_err(storage)?;

@@ -88,8 +88,9 @@ impl RedbStore {
     /// [`StoreErrorKind::Corrupt`] when it is no store or of a newer schema.
     pub fn open(path: &Path, options: &RedbOptions) -> Result<Self> {
         let (file, cache_bytes) = (path.to_owned(), options.cache_bytes);
-        let opener: Opener =
-            Box::new(move || Database::builder().set_cache_size(cache_bytes).create(&file));
+        let opener: Opener = Box::new(move || {
+            Database::builder().set_cache_size(cache_bytes).create(&file)
+        });
         Self::start(opener, Some(path.to_owned()), options)
     }
 

@@ -53,12 +53,10 @@ impl Outbox for RedbStore {
             for entry in schema.log()?.range(first..).map_err(storage)?.take(limit) {
                 let (sequence, bytes) = entry.map_err(storage)?;
                 let sequence = Sequence(sequence.value());
-                entries.push(
-                    match record::decode_log(sequence, bytes.value()).map_err(corrupt)? {
-                        LogRecord::Price(event) => LogEntry::Price(event),
-                        LogRecord::Average(average) => LogEntry::Average { sequence, average },
-                    },
-                );
+                entries.push(match record::decode_log(sequence, bytes.value()).map_err(corrupt)? {
+                    LogRecord::Price(event) => LogEntry::Price(event),
+                    LogRecord::Average(average) => LogEntry::Average { sequence, average },
+                });
             }
             Ok(entries)
         })

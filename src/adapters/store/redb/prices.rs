@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use redb::ReadableTable;
 
 use super::reader::PriceReader;
-use super::symbols::Symbols;
 use super::tables::{Schema, Tables, position, price_key};
+use super::symbols::Symbols;
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::record::{self, PriceRow};
 use crate::model::{
@@ -58,7 +58,9 @@ impl PriceStore for RedbStore {
     }
 
     async fn price(&self, id: PriceId, as_of: Option<Timestamp>) -> Result<Option<Price>> {
-        self.read(|schema, symbols| PriceReader::open(schema, as_of)?.price_of(schema, symbols, id))
+        self.read(|schema, symbols| {
+            PriceReader::open(schema, as_of)?.price_of(schema, symbols, id)
+        })
     }
 
     async fn history(&self, id: PriceId) -> Result<Vec<PriceVersion>> {
@@ -112,7 +114,8 @@ impl PriceStore for RedbStore {
             let before = prices.range(price_key(number, Position::MIN)..at).map_err(storage)?;
             collect_values(before.rev(), n_before, &mut values)?;
             values.reverse();
-            let behind = prices.range(at..=price_key(number, Position::MAX)).map_err(storage)?;
+            let behind =
+                prices.range(at..=price_key(number, Position::MAX)).map_err(storage)?;
             collect_values(behind, n_from, &mut values)?;
             Ok(values)
         };
@@ -261,8 +264,7 @@ fn list(schema: &Schema, symbols: &Symbols, query: &PriceQuery) -> Result<Vec<Pr
     }
 
     // The heads of all lists; the greatest comes out first, so ascending order is reversed.
-    let rank =
-        |at: Position| if newest_first { (Some(at), None) } else { (None, Some(Reverse(at))) };
+    let rank = |at: Position| if newest_first { (Some(at), None) } else { (None, Some(Reverse(at))) };
     let mut heads = BinaryHeap::with_capacity(lists.len());
     let mut rows = Vec::with_capacity(lists.len());
     for (index, (_, step)) in lists.iter_mut().enumerate() {
@@ -328,7 +330,10 @@ fn from_provider(price: &Price, provider: Option<&ProviderName>) -> bool {
 }
 
 type PriceEntry = std::result::Result<
-    (redb::AccessGuard<'static, (u32, i64, u64)>, redb::AccessGuard<'static, &'static [u8]>),
+    (
+        redb::AccessGuard<'static, (u32, i64, u64)>,
+        redb::AccessGuard<'static, &'static [u8]>,
+    ),
     redb::StorageError,
 >;
 

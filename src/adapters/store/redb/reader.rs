@@ -45,7 +45,8 @@ impl PriceReader {
         if current.price.observation.received_at <= instant {
             return Ok(Some(current));
         }
-        let (symbol, position) = (&current.price.observation.symbol, current.price.position());
+        let (symbol, position) =
+            (&current.price.observation.symbol, current.price.position());
         for version in (1..current.price.version).rev() {
             let row = self.superseded(symbol, position, version)?.map(|(row, _)| row);
             if let Some(row) = row.filter(|row| row.price.observation.received_at <= instant) {
@@ -79,12 +80,7 @@ impl PriceReader {
     }
 
     /// The newest row of a price, deleted or not.
-    fn current(
-        &self,
-        symbol: &Symbol,
-        number: u32,
-        position: Position,
-    ) -> Result<Option<PriceRow>> {
+    fn current(&self, symbol: &Symbol, number: u32, position: Position) -> Result<Option<PriceRow>> {
         let guard = self.prices.get(tables::price_key(number, position)).map_err(storage)?;
         guard
             .map(|guard| record::decode_price(symbol.clone(), position, guard.value()))

@@ -85,7 +85,9 @@ impl Cursor {
             && records.len() < limit
         {
             let letters = self.schema.dead_letters()?;
-            for entry in letters.range(after + 1..).map_err(storage)?.take(limit - records.len()) {
+            for entry in
+                letters.range(after + 1..).map_err(storage)?.take(limit - records.len())
+            {
                 let (id, bytes) = entry.map_err(storage)?;
                 let letter =
                     record::decode_dead_letter(id.value(), bytes.value()).map_err(corrupt)?;

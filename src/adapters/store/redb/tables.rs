@@ -151,11 +151,8 @@ impl<'t> Tables<'t> {
         if excess < AT_A_TIME / 4 {
             return Ok(());
         }
-        let oldest_unconfirmed = self
-            .outbox
-            .first()
-            .map_err(storage)?
-            .map_or(u64::MAX, |(sequence, _)| sequence.value());
+        let oldest_unconfirmed =
+            self.outbox.first().map_err(storage)?.map_or(u64::MAX, |(sequence, _)| sequence.value());
         for _ in 0..excess.min(AT_A_TIME) {
             let oldest = self.log.first().map_err(storage)?.map(|(sequence, _)| sequence.value());
             match oldest {
@@ -234,8 +231,8 @@ pub(super) fn load(database: &Database, names: &Symbols) -> Result<Counters> {
     let mut symbols = Vec::new();
     for entry in transaction.open_table(SYMBOLS).map_err(storage)?.iter().map_err(storage)? {
         let (name, number) = entry.map_err(storage)?;
-        let symbol =
-            Symbol::parse(name.value()).map_err(|error| StoreErrorKind::Corrupt.because(error))?;
+        let symbol = Symbol::parse(name.value())
+            .map_err(|error| StoreErrorKind::Corrupt.because(error))?;
         symbols.push((number.value(), symbol));
     }
     symbols.sort_unstable();

@@ -250,15 +250,7 @@ impl Worker {
                         rooms.push(_room);
                         work
                     });
-                    transact(
-                        database,
-                        &self.shared,
-                        self.counters,
-                        self.log_history,
-                        durable,
-                        works,
-                        &mut answers,
-                    )
+                    transact(database, &self.shared, self.counters, self.log_history, durable, works, &mut answers)
                 }
                 None => Err(closed()),
             }
