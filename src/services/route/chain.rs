@@ -34,7 +34,9 @@ impl Default for Chains {
 impl Chains {
     /// The chain of a symbol.
     pub fn of(&self, symbol: &Symbol) -> &[ProviderName] {
-        self.by_symbol.get(symbol).map_or_else(|| self.of_class(symbol.asset_class()), Vec::as_slice)
+        self.by_symbol
+            .get(symbol)
+            .map_or_else(|| self.of_class(symbol.asset_class()), Vec::as_slice)
     }
 
     pub fn of_class(&self, class: AssetClass) -> &[ProviderName] {

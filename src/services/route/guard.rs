@@ -257,7 +257,7 @@ impl Guard {
         let permit = loop {
             match self.try_admit() {
                 Ok(permit) => break permit,
-                Err((refused, QuotaWindow::Second)) if n_waits < MAX_WAITS => {
+                Err((refused, Some(QuotaWindow::Second))) if n_waits < MAX_WAITS => {
                     n_waits += 1;
                     let until = refused.until.unwrap_or(Timestamp::MAX);
                     let pause = until.since(self.clock.now()).min(Duration::from_secs(1));
@@ -276,21 +276,23 @@ impl Guard {
         Ok(permit)
     }
 
-    fn try_admit(&self) -> Result<Permit, (Refused, QuotaWindow)> {
+    /// The budget that refused is told beside the refusal; none when it was the breaker.
+    fn try_admit(&self) -> Result<Permit, (Refused, Option<QuotaWindow>)> {
         let now = self.clock.now();
         let mut account = self.account.lock();
         // The breaker first: a call that it refuses must not use up the budget.
         let permit = account.breaker.admit(now).map_err(|until| {
             let outcome = AttemptOutcome::BreakerOpen;
             let detail = format!("left alone until {until}");
-            (Refused { outcome, detail, until: Some(until) }, QuotaWindow::Month)
+            (Refused { outcome, detail, until: Some(until) }, None)
         })?;
         if let Err(spent) = account.budget.take(now) {
             account.breaker.not_made(permit, now);
             let outcome = AttemptOutcome::BudgetSpent;
             let detail =
                 format!("the budget a {} is used up until {}", spent.window.name(), spent.until);
-            return Err((Refused { outcome, detail, until: Some(spent.until) }, spent.window));
+            let refused = Refused { outcome, detail, until: Some(spent.until) };
+            return Err((refused, Some(spent.window)));
         }
         account.calls.n_calls += 1;
         account.calls.last_call_at = Some(now);
