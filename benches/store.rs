@@ -1,8 +1,6 @@
 //! The edge store: the newest price of a symbol, appends of one caller, and 256 callers whose
 //! writes share commits against one commit each.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -3,6 +3,9 @@
 
 mod bytes;
 pub mod event;
+pub mod job;
+mod json;
+pub mod ledger;
 pub mod record;
 pub mod snapshot;
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::{AssetStore, JobStore, LedgerStore};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -315,7 +316,16 @@ pub struct StoreStatus {
 /// Everything a store does.
 #[async_trait]
 pub trait Store:
-    PriceStore + AverageStore + Outbox + DeadLetterStore + Snapshots + Send + Sync
+    PriceStore
+    + AverageStore
+    + Outbox
+    + DeadLetterStore
+    + Snapshots
+    + LedgerStore
+    + AssetStore
+    + JobStore
+    + Send
+    + Sync
 {
     async fn status(&self) -> Result<StoreStatus>;
 

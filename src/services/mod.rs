@@ -11,6 +11,14 @@ pub mod relay;
 pub mod query;
 
 pub mod live;
+pub mod route;
+
+pub mod plan;
+pub mod schedule;
+
+pub mod assets;
+pub mod fetch;
+pub mod jobs;
 
 pub mod feed;
 pub mod health;

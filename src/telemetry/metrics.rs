@@ -71,6 +71,16 @@ metrics_table! {
         "Messages written to live streams.";
     STREAMS_ENDED = Counter "tickerd_streams_ended_total" ["reason"]
         "Live streams that the service ended.";
+    PROVIDER_CALLS = Counter "tickerd_provider_calls_total" ["provider", "outcome"]
+        "Calls sent to a provider: answered, or the class of the failure.";
+    PROVIDER_DURATION = Histogram "tickerd_provider_call_duration_seconds" ["provider"]
+        "Time from sending a call to its answer.";
+    PROVIDER_REFUSED = Counter "tickerd_provider_refused_total" ["provider", "outcome"]
+        "Calls that were not sent: breaker_open, budget_spent or not_counted.";
+    PROVIDER_BREAKER = Gauge "tickerd_provider_breaker_open" ["provider"]
+        "1 while the breaker is open or half-open.";
+    JOB_RUNS = Counter "tickerd_job_runs_total" ["outcome"]
+        "Runs of polling jobs: ok or failed.";
     STORE_BYTES = Gauge "tickerd_store_bytes" []
         "Size of the store on disk.";
     STORE_PRICES = Gauge "tickerd_store_prices" []
@@ -156,6 +166,26 @@ pub fn stream_messages(n_messages: u64) {
 
 pub fn stream_ended(reason: &'static str) {
     counter!(STREAMS_ENDED, "reason" => reason).increment(1);
+}
+
+pub fn provider_call(provider: &str, outcome: &'static str, duration: Duration) {
+    let provider = provider.to_owned();
+    counter!(PROVIDER_CALLS, "provider" => provider.clone(), "outcome" => outcome).increment(1);
+    histogram!(PROVIDER_DURATION, "provider" => provider).record(duration.as_secs_f64());
+}
+
+pub fn provider_refused(provider: &str, outcome: &'static str) {
+    let provider = provider.to_owned();
+    counter!(PROVIDER_REFUSED, "provider" => provider, "outcome" => outcome).increment(1);
+}
+
+pub fn provider_breaker(provider: &str, is_open: bool) {
+    let value = if is_open { 1.0 } else { 0.0 };
+    gauge!(PROVIDER_BREAKER, "provider" => provider.to_owned()).set(value);
+}
+
+pub fn job_run(ok: bool) {
+    counter!(JOB_RUNS, "outcome" => if ok { "ok" } else { "failed" }).increment(1);
 }
 
 pub fn store_size(size_bytes: u64, n_prices: u64) {

@@ -8,8 +8,11 @@
 //! that a store of any size opens in milliseconds after a crash; with grouped commits that costs
 //! little (MEASURED figures: docs/benchmarks.md).
 
+mod assets;
 mod averages;
 mod dead_letters;
+mod jobs;
+mod ledger;
 mod outbox;
 mod prices;
 mod reader;

@@ -6,7 +6,7 @@ use redb::{
 };
 
 use super::symbols::Symbols;
-use super::{Result, corrupt, storage};
+use super::{Result, assets, corrupt, jobs, ledger, storage};
 use crate::codec::record;
 use crate::model::{
     EventKind, MovingAverage, Position, Price, PriceId, Sequence, Symbol, Timestamp,
@@ -69,6 +69,8 @@ pub(super) struct Tables<'t> {
     pub(super) meta: Table<'t, &'static str, u64>,
     pub(super) counters: Counters,
     pub(super) names: &'t Symbols,
+    /// For tables that few writes touch and that are opened when needed.
+    pub(super) transaction: &'t WriteTransaction,
 }
 
 impl<'t> Tables<'t> {
@@ -92,6 +94,7 @@ impl<'t> Tables<'t> {
             meta: transaction.open_table(META).map_err(storage)?,
             counters,
             names,
+            transaction,
         })
     }
 
@@ -218,6 +221,9 @@ pub(super) fn prepare(database: &Database, names: &Symbols) -> Result<Counters> 
             Some(_) => {}
         }
     }
+    ledger::create(&transaction)?;
+    assets::create(&transaction)?;
+    jobs::create(&transaction)?;
     transaction.commit().map_err(storage)?;
     resume(database, names, Sequence::default())
 }
