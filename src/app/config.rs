@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
-use crate::model::Window;
+use crate::model::{ProviderName, Symbol, Window};
 
 /// The defaults, as users see them.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -25,6 +25,13 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("MOVING_AVERAGE_WINDOW", "averages.windows"),
     ("KAFKA_CONSUMER_GROUP", "averages.group"),
     ("LOG_LEVEL", "log.level"),
+    ("ACTIVE_SYMBOLS", "fetch.active_symbols"),
+    ("PRICE_FETCH_INTERVAL", "fetch.interval"),
+    ("ASSET_LIST_UPDATE_INTERVAL", "fetch.asset_list_interval"),
+    ("CIRCUIT_BREAKER_TIMEOUT", "breaker.open_for"),
+    ("FINNHUB_API_KEY", "providers.finnhub.api_key"),
+    ("COINMARKETCAP_API_KEY", "providers.coinmarketcap.api_key"),
+    ("ALPHA_VANTAGE_API_KEY", "providers.alphavantage.api_key"),
 ];
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +45,10 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub averages: AveragesConfig,
     pub pipeline: PipelineConfig,
+    pub fetch: FetchConfig,
+    pub chains: ChainsConfig,
+    pub breaker: BreakerConfig,
+    pub providers: BTreeMap<String, ProviderConfig>,
     pub log: LogConfig,
     pub demo: DemoConfig,
 }
@@ -128,6 +139,55 @@ pub struct PipelineConfig {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct FetchConfig {
+    #[serde(deserialize_with = "symbols")]
+    pub active_symbols: Vec<Symbol>,
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub asset_list_interval: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainsConfig {
+    #[serde(deserialize_with = "providers")]
+    pub stocks: Vec<ProviderName>,
+    #[serde(deserialize_with = "providers")]
+    pub crypto: Vec<ProviderName>,
+    #[serde(deserialize_with = "providers")]
+    pub forex: Vec<ProviderName>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerConfig {
+    #[serde(deserialize_with = "attempts")]
+    pub failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub open_for: Duration,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    pub enabled: bool,
+    pub base_url: String,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    pub api_key: String,
+}
+
+/// Without the key.
+impl std::fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { enabled, base_url, timeout, api_key: _ } = self;
+        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?} }}")
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LogConfig {
     pub level: String,
     pub format: LogStyle,
@@ -152,6 +212,16 @@ pub struct DemoConfig {
 pub struct Setting {
     pub value: Value,
     pub origin: String,
+}
+
+impl Setting {
+    /// The value as it may be shown: keys are masked.
+    pub fn shown(&self, key: &str) -> Value {
+        match &self.value {
+            Value::String(text) if key.ends_with("api_key") && !text.is_empty() => "***".into(),
+            value => value.clone(),
+        }
+    }
 }
 
 /// Where settings come from.
@@ -203,7 +273,7 @@ impl Sources {
         if let Some(path) = &file {
             read_file(path, &mut overrides, &mut errors);
         }
-        for (key, text, origin) in self.from_environment(&mut errors) {
+        for (key, text, origin) in self.read_environment(&mut errors) {
             set_text(&defaults, &mut overrides, &key, &text, origin, &mut errors);
         }
         for (key, text) in &self.flags {
@@ -263,7 +333,7 @@ impl Sources {
     }
 
     /// (key, text, origin) of every variable that means a setting.
-    fn from_environment(&self, errors: &mut Vec<String>) -> Vec<(String, String, String)> {
+    fn read_environment(&self, errors: &mut Vec<String>) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
         for (old, key) in OLD_NAMES {
             if let Some(text) = self.environment.get(*old).filter(|text| !text.is_empty()) {
@@ -437,6 +507,18 @@ fn windows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Window>, D:
     } else {
         Ok(windows)
     }
+}
+
+fn symbols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Symbol>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let symbols = texts.iter().map(|text| Symbol::parse(text));
+    symbols.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProviderName>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let names = texts.iter().map(|text| ProviderName::parse(text));
+    names.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

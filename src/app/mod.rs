@@ -3,4 +3,5 @@
 pub mod backup;
 pub mod cli;
 pub mod config;
+mod providers;
 pub mod run;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Config, Mode};
+use super::providers::DEMO_SEED;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::provider::replay::Replay;
@@ -19,13 +20,19 @@ use crate::http::server::{ServerLimits, serve};
 use crate::http::{self, ApiSettings, Services};
 use crate::model::Symbol;
 use crate::ports::{Clock, EventBus, PriceProvider, QuoteCache, Store};
+use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
 use crate::services::feed::Feed;
+use crate::services::fetch::PriceFetch;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
+use crate::services::jobs::{JobOptions, Jobs};
 use crate::services::live::{Live, LiveSettings};
+use crate::services::plan::Planner;
 use crate::services::query::Query;
+use crate::services::quotes::Quotes;
 use crate::services::relay::Relay;
+use crate::services::route::Router;
 use crate::telemetry::metrics;
 
 /// The version of this build.
@@ -33,7 +40,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The symbols that the demo simulates beside the replayed stocks.
 const SIMULATED: [&str; 5] = ["BTC-USD", "ETH-USD", "EUR/USD", "GBP/USD", "USD/JPY"];
-const DEMO_SEED: u64 = 42;
 
 /// The backends a service stands on. Tests put in their own.
 #[derive(Clone)]
@@ -88,11 +94,15 @@ pub struct App {
     averager: Averager,
     relay: Relay,
     feeds: Vec<Feed>,
+    fetch: PriceFetch,
 }
 
 impl App {
     /// Puts the services together.
-    pub fn build(config: &Config, parts: Parts, demo: bool) -> Self {
+    ///
+    /// # Errors
+    /// When the store cannot tell what the providers' budgets have left.
+    pub async fn build(config: &Config, parts: Parts, demo: bool) -> anyhow::Result<Self> {
         let Parts { store, cache, bus, clock } = parts.clone();
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&store),
@@ -101,8 +111,42 @@ impl App {
             config.ingest.max_future,
         ));
         let windows = config.averages.windows.clone();
-        let query =
-            Query::new(Arc::clone(&store), Arc::clone(&cache), Arc::clone(&clock), windows.clone());
+        let query = Arc::new(Query::new(
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            Arc::clone(&clock),
+            windows.clone(),
+        ));
+        let (providers, options) = super::providers::build(config, &clock, demo);
+        let router = Router::open(
+            providers,
+            options,
+            Arc::clone(&store),
+            Arc::clone(&ingest),
+            Arc::clone(&clock),
+        )
+        .await?;
+        let planner = Arc::new(Planner::new(Arc::clone(&router)));
+        let jobs = Arc::new(Jobs::new(
+            Arc::clone(&store),
+            Arc::clone(&router),
+            Arc::clone(&planner),
+            Arc::clone(&clock),
+            JobOptions::default(),
+        ));
+        let assets = Arc::new(AssetLists::new(
+            Arc::clone(&store),
+            Arc::clone(&router),
+            Arc::clone(&clock),
+            config.fetch.asset_list_interval,
+        ));
+        let fetch = PriceFetch::new(
+            Arc::clone(&router),
+            planner,
+            Arc::clone(&clock),
+            config.fetch.active_symbols.clone(),
+            config.fetch.interval,
+        );
         let health = Health::new(
             Arc::clone(&store),
             Arc::clone(&cache),
@@ -113,7 +157,11 @@ impl App {
         let services = Services {
             store: Arc::clone(&store),
             ingest: Arc::clone(&ingest),
-            query: Arc::new(query),
+            quotes: Arc::new(Quotes::new(Arc::clone(&query), Arc::clone(&router))),
+            query,
+            router,
+            assets,
+            jobs,
             health: Arc::new(health),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
@@ -124,7 +172,7 @@ impl App {
             windows,
             max_attempts: config.averages.max_attempts,
         };
-        Self {
+        Ok(Self {
             averager: Averager::new(
                 Arc::clone(&store),
                 Arc::clone(&bus),
@@ -141,8 +189,9 @@ impl App {
                 drain_timeout: config.server.drain_timeout,
             },
             services,
+            fetch,
             parts,
-        }
+        })
     }
 
     /// The services, for verbs and tests that call them directly.
@@ -150,7 +199,7 @@ impl App {
         &self.services
     }
 
-    /// The OpenAPI document.
+    /// The `OpenAPI` document.
     pub fn openapi_json(&self) -> String {
         http::openapi_json(&self.services, &self.api)
     }
@@ -175,6 +224,12 @@ impl App {
         let token = pipeline.clone();
         tasks.spawn(async move { relay.run(token).await });
 
+        let (fetch, token) = (self.fetch, stop.clone());
+        feeds.spawn(async move { fetch.run(token).await });
+        let (jobs, token) = (Arc::clone(&self.services.jobs), stop.clone());
+        feeds.spawn(async move { jobs.run(token).await });
+        let (assets, token) = (Arc::clone(&self.services.assets), stop.clone());
+        feeds.spawn(async move { assets.run(token).await });
         let live = Arc::clone(&self.services.live);
         let token = stop.clone();
         feeds.spawn(async move { live.run(token).await });

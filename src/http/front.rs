@@ -2,7 +2,6 @@
 //! problem bodies, security headers and metrics.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -36,7 +35,7 @@ pub struct Front<E> {
 }
 
 impl<E: Endpoint> Front<E> {
-    pub fn new(routes: E, names: QueryNames, settings: ApiSettings, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(routes: E, names: QueryNames, settings: ApiSettings, clock: &dyn Clock) -> Self {
         let epoch = clock.now().as_micros().unsigned_abs();
         Self { routes, names, settings, epoch, n_requests: AtomicU64::new(0) }
     }
@@ -103,7 +102,7 @@ impl<E: Endpoint> Front<E> {
         match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => {
-                let operation = error.data::<OperationId>().cloned();
+                let operation = error.data::<OperationId>().copied();
                 let mut response = from_framework(error);
                 if let Some(operation) = operation {
                     response.set_data(operation);

@@ -13,7 +13,9 @@ pub mod values;
 pub mod averages;
 pub mod bars;
 pub mod batch;
+pub mod jobs;
 pub mod prices;
+pub mod quotes;
 pub mod stream;
 pub mod system;
 
@@ -28,10 +30,14 @@ use poem_openapi::{OpenApiService, Tags};
 
 use crate::model::Window;
 use crate::ports::{Clock, Store};
+use crate::services::assets::AssetLists;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
+use crate::services::jobs::Jobs;
 use crate::services::live::Live;
 use crate::services::query::Query;
+use crate::services::quotes::Quotes;
+use crate::services::route::Router;
 
 /// Everything the resources need.
 #[derive(Clone)]
@@ -40,6 +46,10 @@ pub struct Services {
     pub ingest: Arc<Ingest>,
     pub query: Arc<Query>,
     pub live: Arc<Live>,
+    pub quotes: Arc<Quotes>,
+    pub router: Arc<Router>,
+    pub assets: Arc<AssetLists>,
+    pub jobs: Arc<Jobs>,
     pub health: Arc<Health>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -71,6 +81,10 @@ pub struct ApiSettings {
 enum Tag {
     /// Prices, their versions and their symbols
     Prices,
+    /// Newest prices from the providers, and how the providers do
+    Quotes,
+    /// Polling jobs
+    Jobs,
     /// Moving averages
     Averages,
     /// Open-high-low-close bars
@@ -85,6 +99,8 @@ type Resources = (
     prices::PricesApi,
     prices::OldSymbolsApi,
     batch::BatchApi,
+    quotes::QuotesApi,
+    jobs::JobsApi,
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
@@ -96,6 +112,8 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         prices::PricesApi::new(services, settings),
         prices::OldSymbolsApi::new(services),
         batch::BatchApi::new(services, settings),
+        quotes::QuotesApi::new(services, settings),
+        jobs::JobsApi::new(services),
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
@@ -105,7 +123,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         .description("Prices from several providers, kept durably, averaged and served.")
 }
 
-/// The OpenAPI document as pretty JSON.
+/// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
     document(services, settings).spec()
 }
@@ -124,5 +142,5 @@ pub fn endpoint(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'sta
         })),
     );
     let routes = dashboard::Dashboard::before(routes);
-    front::Front::new(routes, names, settings.clone(), Arc::clone(&services.clock)).boxed()
+    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
 }

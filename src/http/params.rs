@@ -8,7 +8,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
 use crate::model::{
-    BarInterval, Invalid, Limit, Order, Position, PriceId, ProviderName, Sequence, Symbol,
+    BarInterval, Invalid, JobId, Limit, Order, Position, PriceId, ProviderName, Sequence, Symbol,
     Timestamp, Window,
 };
 
@@ -60,6 +60,14 @@ parameter! {
         pattern: Some("^[A-Za-z0-9./^=-]+$".into()),
         ..MetaSchema::new("string")
     }, Symbol::parse
+}
+
+parameter! {
+    /// The id of a polling job.
+    JobParam(JobId) = MetaSchema {
+        pattern: Some("^(poll_)?[0-9]+$".into()),
+        ..MetaSchema::new("string")
+    }, JobId::parse
 }
 
 parameter! {

@@ -16,6 +16,7 @@ use super::params::{
     Cursor, CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
     SymbolParam, TimeParam,
 };
+use super::quotes::failed;
 use super::values::{Exact, JsonBody, NumberText};
 use super::{ApiSettings, Services, Tag};
 use crate::model::{Price, PriceId, PriceVersion, RawPayload, Symbol, TimeRange, Timestamp};
@@ -24,6 +25,7 @@ use crate::services::bulk::conflict;
 use crate::services::draft::{self, FieldError, PriceDraft, TimeFormat};
 use crate::services::ingest::Ingest;
 use crate::services::query::{LatestPrice, Query as Queries};
+use crate::services::quotes::Quotes;
 
 /// A stored price.
 #[derive(Debug, Object)]
@@ -174,7 +176,7 @@ impl NewPrice {
     }
 }
 
-/// A correction. What names the price (symbol, timestamp, source, external_id) may be repeated but
+/// A correction. What names the price (symbol, timestamp, source, `external_id`) may be repeated but
 /// not changed.
 #[derive(Debug, Object, Deserialize)]
 #[oai(write_only_all)]
@@ -243,6 +245,7 @@ pub struct PricesApi {
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
     query: Arc<Queries>,
+    quotes: Arc<Quotes>,
     max_age: Duration,
 }
 
@@ -252,6 +255,7 @@ impl PricesApi {
             store: Arc::clone(&services.store),
             ingest: Arc::clone(&services.ingest),
             query: Arc::clone(&services.query),
+            quotes: Arc::clone(&services.quotes),
             max_age: settings.quote_max_age,
         }
     }
@@ -273,15 +277,18 @@ impl PricesApi {
     ) -> Result<Json<LatestRecord>, ApiError> {
         let symbol = symbol.0.0;
         let max_age = max_age.0.map_or(self.max_age, |seconds| seconds.0);
-        let latest = match (provider.0, as_of.0) {
-            (None, None) => self.query.latest(&symbol, max_age).await?,
-            (provider, as_of) => {
-                let provider = provider.map(|provider| provider.0);
-                let as_of = as_of.map(|as_of| as_of.0);
-                self.query.latest_of(&symbol, provider.as_ref(), as_of, max_age).await?
+        let provider = provider.0.map(|provider| provider.0);
+        let latest = match as_of.0 {
+            None => {
+                let latest = self.quotes.latest(&symbol, provider.as_ref(), max_age).await;
+                latest.map_err(|failure| failed(&symbol, failure))?
+            }
+            Some(as_of) => {
+                let known = Some(as_of.0);
+                let latest = self.query.latest_of(&symbol, provider.as_ref(), known, max_age);
+                latest.await?.ok_or_else(|| no_price_of(&symbol))?
             }
         };
-        let latest = latest.ok_or_else(|| no_price_of(&symbol))?;
         Ok(Json(LatestRecord::from(&latest)))
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::{ApiError, ProblemPart};
 
-/// The names, read from the OpenAPI document, by method and path.
+/// The names, read from the `OpenAPI` document, by method and path.
 pub struct QueryNames {
     fixed: HashMap<(Method, String), Vec<String>>,
     /// Paths with parameters, as their segments; none stands for any text.

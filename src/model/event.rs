@@ -39,7 +39,7 @@ impl EventKind {
 /// A change of one price, as the store committed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceEvent {
-    /// A UUIDv7, the same at every delivery.
+    /// A `UUIDv7`, the same at every delivery.
     pub message_id: u128,
     pub kind: EventKind,
     pub sequence: Sequence,

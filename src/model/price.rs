@@ -165,7 +165,7 @@ pub enum TimeSource {
 
 /// A price as it comes in, checked but not yet stored.
 ///
-/// (symbol, provider, observed_at, external_id or "") is its natural key.
+/// (symbol, provider, `observed_at`, `external_id` or "") is its natural key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     pub symbol: Symbol,

@@ -147,7 +147,7 @@ pub trait PriceStore: Send + Sync {
     /// All versions of a price, oldest first; empty when the id is unknown.
     async fn history(&self, id: PriceId) -> Result<Vec<PriceVersion>>;
 
-    /// The price with the greatest (observed_at, id) of a symbol, of one provider if given, as
+    /// The price with the greatest (`observed_at`, id) of a symbol, of one provider if given, as
     /// known now or at `as_of`.
     async fn latest(
         &self,
@@ -156,7 +156,7 @@ pub trait PriceStore: Send + Sync {
         as_of: Option<Timestamp>,
     ) -> Result<Option<Price>>;
 
-    /// Prices by (observed_at, id) in the order asked for. An unknown symbol is an empty list.
+    /// Prices by (`observed_at`, id) in the order asked for. An unknown symbol is an empty list.
     async fn prices(&self, query: PriceQuery) -> Result<Vec<Price>>;
 
     /// The values around a position, oldest first: up to `n_before` that come before `from`, then

@@ -9,6 +9,7 @@ pub mod ingest;
 pub mod relay;
 
 pub mod query;
+pub mod quotes;
 
 pub mod live;
 pub mod route;

@@ -407,9 +407,9 @@ struct ArraySplitter {
 #[derive(Default, PartialEq, Eq)]
 enum Stage {
     #[default]
-    BeforeArray,
-    InArray,
-    AfterArray,
+    Before,
+    Inside,
+    After,
 }
 
 impl ArraySplitter {
@@ -420,8 +420,8 @@ impl ArraySplitter {
     ) -> Result<(), Unreadable> {
         for byte in bytes.iter().copied() {
             match self.stage {
-                Stage::BeforeArray if byte == b'[' => self.stage = Stage::InArray,
-                Stage::InArray => self.inside(byte, &mut element)?,
+                Stage::Before if byte == b'[' => self.stage = Stage::Inside,
+                Stage::Inside => self.inside(byte, &mut element)?,
                 _ if byte.is_ascii_whitespace() => {}
                 _ => return Err(Unreadable("the body is not a JSON array of prices".into())),
             }
@@ -453,7 +453,7 @@ impl ArraySplitter {
                     if !self.element.trim_ascii().is_empty() {
                         self.end_element(element);
                     }
-                    self.stage = Stage::AfterArray;
+                    self.stage = Stage::After;
                     return Ok(());
                 }
                 _ => {}
@@ -485,9 +485,9 @@ impl ArraySplitter {
 
     fn finish(&self) -> Result<(), Unreadable> {
         match self.stage {
-            Stage::AfterArray => Ok(()),
-            Stage::BeforeArray => Err(Unreadable("the body is empty".into())),
-            Stage::InArray => Err(Unreadable("the JSON array does not end".into())),
+            Stage::After => Ok(()),
+            Stage::Before => Err(Unreadable("the body is empty".into())),
+            Stage::Inside => Err(Unreadable("the JSON array does not end".into())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document is a golden file: a change of the API shows in the diff.
+//! The `OpenAPI` document is a golden file: a change of the API shows in the diff.
 //! `UPDATE_GOLDEN=1 cargo test --test api openapi` writes it anew.
 
 use std::path::Path;

@@ -8,14 +8,13 @@ use std::time::Duration;
 use tickerd::adapters::bus::channel::ChannelBus;
 use tickerd::adapters::cache::moka::MokaCache;
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
+use tickerd::app::config::Sources;
+use tickerd::app::run::{App, Parts};
 use tickerd::http::server::{ServerLimits, serve};
 use tickerd::http::{ApiSettings, Services, endpoint};
 use tickerd::model::{Timestamp, Window};
 use tickerd::ports::{Clock, ManualClock, QuoteCache, Store};
-use tickerd::services::health::Health;
-use tickerd::services::ingest::Ingest;
 use tickerd::services::live::{Live, LiveSettings};
-use tickerd::services::query::Query;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,31 +41,13 @@ impl Service {
         let clock: Arc<dyn Clock> = manual.clone();
         let window = Window::new(5).expect("a window");
         let live = Arc::new(Live::new(store.clone(), Arc::clone(&clock), live));
-        let max_future = Duration::from_secs(3_600);
-        let services = Services {
-            ingest: Arc::new(Ingest::new(
-                Arc::clone(&store),
-                Arc::clone(&cache),
-                Arc::clone(&clock),
-                max_future,
-            )),
-            query: Arc::new(Query::new(
-                Arc::clone(&store),
-                Arc::clone(&cache),
-                Arc::clone(&clock),
-                vec![window],
-            )),
-            live: Arc::clone(&live),
-            health: Arc::new(Health::new(
-                Arc::clone(&store),
-                cache,
-                Arc::new(ChannelBus::default()),
-                1_000_000,
-            )),
-            store: Arc::clone(&store),
-            clock,
-            metrics: Arc::new(String::new),
-        };
+        let mut config = Sources::default().load().expect("valid").config;
+        // No test may reach the network.
+        config.providers.values_mut().for_each(|provider| provider.enabled = false);
+        let bus = Arc::new(ChannelBus::default());
+        let parts = Parts { store: Arc::clone(&store), cache, bus, clock };
+        let app = App::build(&config, parts, false).await.expect("built");
+        let services = Services { live: Arc::clone(&live), ..app.services().clone() };
         let settings = ApiSettings {
             quote_max_age: Duration::from_secs(60),
             default_window: window,

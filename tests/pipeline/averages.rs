@@ -17,7 +17,7 @@ use tickerd::ports::{Correction, PriceQuery, Store, SystemClock};
 const SYMBOLS: [&str; 3] = ["A", "B", "BTC-USD"];
 const WINDOWS: [u64; 3] = [1, 5, 20];
 
-/// SplitMix64: a test that fails can be run again with its seed.
+/// `SplitMix64`: a test that fails can be run again with its seed.
 struct Random(u64);
 
 impl Random {
@@ -128,7 +128,7 @@ async fn stored_averages_equal_a_batch_computation() {
         for round in 0..3 {
             let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
             let store = Arc::clone(&parts.store);
-            let app = App::build(&config, parts, false);
+            let app = App::build(&config, parts, false).await.expect("built");
             let mut tasks = tokio::task::JoinSet::new();
             let beside = Arc::clone(&store);
             let mut own = Random(seed * 100 + round);
@@ -157,7 +157,12 @@ async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
         let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
         let store = Arc::clone(&parts.store);
         storm(store.as_ref(), &mut Random(windows.len() as u64), 20).await;
-        App::build(&config, parts, false).drain(|_| ()).await.expect("drained");
+        App::build(&config, parts, false)
+            .await
+            .expect("built")
+            .drain(|_| ())
+            .await
+            .expect("drained");
     }
     let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
     assert_averages(&store, &WINDOWS, "after the last change").await;

@@ -50,6 +50,8 @@ impl TestApp {
         let directory = tempfile::tempdir().expect("a directory");
         let mut config = Sources::default().load().expect("the defaults are valid").config;
         config.store.data_dir = directory.path().to_owned();
+        // No test may reach the network.
+        config.providers.values_mut().for_each(|provider| provider.enabled = false);
         change(&mut config);
         let clock = Arc::new(ManualClock::at(Timestamp::parse(NOW).expect("a time")));
         let parts = Parts::open(&config, clock.clone()).expect("the backends open");
@@ -57,7 +59,8 @@ impl TestApp {
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(App::build(&config, parts, false).run(listener, stop.clone()));
+        let app = App::build(&config, parts, false).await.expect("built");
+        tasks.spawn(app.run(listener, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { base, clock, http, stop, tasks, _directory: directory }
     }

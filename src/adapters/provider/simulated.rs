@@ -91,7 +91,7 @@ impl Walk {
     }
 }
 
-/// One step of the SplitMix64 generator (Steele, Lea, Flood 2014).
+/// One step of the `SplitMix64` generator (Steele, Lea, Flood 2014).
 fn scramble(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -12,7 +12,7 @@ use super::Common;
 /// Which running service to talk to.
 #[derive(Debug, Args, Clone, Default)]
 pub(super) struct Remote {
-    /// A running service, such as http://127.0.0.1:8000
+    /// A running service, such as <http://127.0.0.1:8000>
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
     /// Its key, if it asks for one

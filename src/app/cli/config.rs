@@ -40,7 +40,7 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
             if *json {
                 let entries = loaded.settings.iter().map(|(key, setting)| {
                     let entry = serde_json::json!({
-                        "value": setting.value, "origin": setting.origin,
+                        "value": setting.shown(key), "origin": setting.origin,
                     });
                     (key.clone(), entry)
                 });
@@ -48,7 +48,7 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
                 println!("{}", serde_json::to_string_pretty(&object)?);
             } else {
                 for (key, setting) in &loaded.settings {
-                    println!("{key} = {}  # {}", setting.value, setting.origin);
+                    println!("{key} = {}  # {}", setting.shown(key), setting.origin);
                 }
             }
         }

@@ -57,7 +57,7 @@ pub(super) struct ImportArgs {
     /// Where the prices come from
     #[arg(long, value_name = "NAME", default_value = "import")]
     provider: String,
-    /// Currency of all rows; GBp, ZAc and ILA are hundredths
+    /// Currency of all rows; `GBp`, `ZAc` and ILA are hundredths
     #[arg(long, value_name = "CUR")]
     currency: Option<String>,
     /// The report as one JSON object
@@ -155,7 +155,7 @@ async fn import_locally(
 ) -> anyhow::Result<Outcome> {
     let loaded = common.load(Vec::new())?;
     let parts = Parts::open(&loaded.config, Arc::new(SystemClock))?;
-    let app = App::build(&loaded.config, parts, false);
+    let app = App::build(&loaded.config, parts, false).await?;
     let mut bulk = Bulk::new(Arc::clone(&app.services().ingest), options);
     let fed = feed(&mut bulk, source).await;
     let (report, finished) = match fed {

@@ -45,7 +45,7 @@ enum Verb {
     Restore(data::RestoreArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
-    /// Print the OpenAPI document
+    /// Print the `OpenAPI` document
     Openapi,
     /// Ask a running service whether it is ready; exit code 0 when it is
     Health(client::HealthArgs),
@@ -99,7 +99,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
         Verb::Config(args) => config::config(&args),
-        Verb::Openapi => serve::openapi(),
+        Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());

@@ -15,6 +15,7 @@ use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::config::{Loaded, LogStyle, Sources};
 use crate::app::run::{App, Parts, VERSION, bind};
 use crate::ports::SystemClock;
+use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
 
 #[derive(Debug, Args, Clone, Default)]
@@ -61,11 +62,11 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock))?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo);
+    let app = App::build(config, parts, args.demo).await?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_card(&loaded, listener.local_addr()?, args.demo);
+    print_card(&loaded, &app, listener.local_addr()?, args.demo);
 
     let serving = app.run(listener, stop.clone());
     tokio::pin!(serving);
@@ -86,7 +87,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_card(loaded: &Loaded, address: SocketAddr, demo: bool) {
+fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
     let config = &loaded.config;
     let file = match &loaded.file {
         Some(file) => file.display().to_string(),
@@ -96,21 +97,25 @@ fn print_card(loaded: &Loaded, address: SocketAddr, demo: bool) {
     println!("  url        http://{address}/    documentation http://{address}/docs");
     println!("  data       {}", config.store.data_dir.display());
     println!("  config     {file}");
+    for state in app.services().router.providers() {
+        match state {
+            ProviderState::On { profile, .. } => println!("  provider   {} on", profile.name),
+            ProviderState::Off { why, .. } => println!("  provider   off: {why}"),
+        }
+    }
     if demo {
-        println!("  providers  replay (real history played back) and simulated (invented prices)");
-    } else {
-        println!("  providers  none; prices come by POST /prices and `tickerd import`");
+        println!("  demo       replay is real history played back, simulated is invented");
     }
     println!("  access     open to this machine: no key is asked for");
 }
 
-pub(super) fn openapi() -> anyhow::Result<ExitCode> {
-    println!("{}", document()?);
+pub(super) async fn openapi() -> anyhow::Result<ExitCode> {
+    println!("{}", document().await?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The OpenAPI document of a service with the default configuration; nothing is opened on disk.
-pub(crate) fn document() -> anyhow::Result<String> {
+/// The `OpenAPI` document of a service with the default configuration; nothing is opened on disk.
+pub(crate) async fn document() -> anyhow::Result<String> {
     let config = Sources::default().load()?.config;
     let memory = redb::backends::InMemoryBackend::new;
     let parts = Parts {
@@ -119,5 +124,5 @@ pub(crate) fn document() -> anyhow::Result<String> {
         bus: Arc::new(ChannelBus::default()),
         clock: Arc::new(SystemClock),
     };
-    Ok(App::build(&config, parts, false).openapi_json())
+    Ok(App::build(&config, parts, false).await?.openapi_json())
 }

@@ -16,19 +16,19 @@ use crate::ports::StoreErrorKind;
 /// Raised when a stored form changes; an older file is converted, a newer one refused.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 
-/// (symbol number, observed_at in µs, price id) → price row: the order of every list.
+/// (symbol number, `observed_at` in µs, price id) → price row: the order of every list.
 pub(super) type PriceKey = (u32, i64, u64);
-/// (symbol number, window, observed_at in µs, price id) → mean.
+/// (symbol number, window, `observed_at` in µs, price id) → mean.
 pub(super) type AverageKey = (u32, u16, i64, u64);
-/// (symbol number, observed_at in µs, provider, external id or "") → price id.
+/// (symbol number, `observed_at` in µs, provider, external id or "") → price id.
 type NaturalKey = (u32, i64, &'static str, &'static str);
 
 const SYMBOLS: TableDefinition<'_, &str, u32> = TableDefinition::new("symbols");
 const PRICES: TableDefinition<'_, PriceKey, &[u8]> = TableDefinition::new("prices");
 const NATURAL_KEYS: TableDefinition<'_, NaturalKey, u64> = TableDefinition::new("natural_keys");
-/// price id → (symbol number, observed_at).
+/// price id → (symbol number, `observed_at`).
 const IDS: TableDefinition<'_, u64, (u32, i64)> = TableDefinition::new("ids");
-/// (price id, version) → (superseded_at, price row): all but the current version.
+/// (price id, version) → (`superseded_at`, price row): all but the current version.
 const VERSIONS: TableDefinition<'_, (u64, u32), (i64, &[u8])> = TableDefinition::new("versions");
 /// (price id, version) → JSON text.
 const RAWS: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("raws");
@@ -169,7 +169,7 @@ impl<'t> Tables<'t> {
     }
 }
 
-/// A UUIDv7 of the time of receipt; the sequence makes it unique.
+/// A `UUIDv7` of the time of receipt; the sequence makes it unique.
 fn message_id(received_at: Timestamp, sequence: u64) -> u128 {
     let millis = u64::try_from(received_at.as_micros() / 1_000).unwrap_or(0);
     let mut tail = [0; 10];
