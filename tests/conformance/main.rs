@@ -3,5 +3,7 @@
 #[path = "../support/build.rs"]
 mod build;
 
+mod bus;
+mod cache;
 mod provider;
 mod store;
