@@ -2,6 +2,9 @@
 
 #[path = "../support/app.rs"]
 mod app;
+#[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
+#[path = "../support/upstream.rs"]
+mod upstream;
 
 mod averages;
 mod batch;
@@ -9,3 +12,4 @@ mod errors;
 mod hostile;
 mod openapi;
 mod prices;
+mod quotes;
