@@ -2,6 +2,8 @@
 
 #[path = "../support/app.rs"]
 mod app;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
 #[path = "../support/upstream.rs"]
 mod upstream;
