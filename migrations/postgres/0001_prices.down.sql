@@ -1,3 +1,8 @@
+drop table jobs;
+drop table asset_lists;
+drop table receipts;
+drop table unknown_symbols;
+drop table provider_ledgers;
 drop table dead_letters;
 drop table consumer_positions;
 drop table materialised_windows;

@@ -1,4 +1,5 @@
--- Prices, their versions, the log of changes, averages and dead letters.
+-- Prices, their versions, the log of changes, averages and dead letters; what is remembered about
+-- providers, and polling jobs.
 --
 -- Texts compare by their bytes (collate "C"), so that order and identity do not depend on the
 -- language of the server.
@@ -139,8 +140,49 @@ create table dead_letters (
     reason        text not null,
     attempts      bigint not null,
     payload       bytea not null,
-    -- Bytes, because a header may hold what no text of PostgreSQL can.
+    -- Bytes, because a key and a header may hold what no text of PostgreSQL can.
+    message_key   bytea not null,
     header_names  bytea[] not null,
     header_values bytea[] not null,
     parked_at     timestamptz not null
 );
+
+-- What follows is stored in the versioned form that every backend of the store shares, under its
+-- key; columns of their own have only what is searched for.
+
+create table provider_ledgers (
+    provider text collate "C" primary key,
+    ledger   bytea not null
+);
+
+-- Symbols that a provider is known not to list.
+create table unknown_symbols (
+    provider      text collate "C" not null,
+    symbol        text collate "C" not null,
+    unknown_until timestamptz not null,
+    primary key (provider, symbol)
+);
+
+-- The newest receipt of each symbol.
+create table receipts (
+    symbol  text collate "C" primary key,
+    receipt bytea not null
+);
+
+create table asset_lists (
+    asset_class text collate "C" not null,
+    provider    text collate "C" not null,
+    assets      bytea not null,
+    primary key (asset_class, provider)
+);
+
+-- Polling jobs. The columns behind the job repeat what it says, and are written with it.
+create table jobs (
+    id           bigint generated always as identity primary key,
+    job          bytea not null,
+    -- Null while paused, and when there is no next run.
+    due_at       timestamptz,
+    lease_holder text collate "C",
+    lease_until  timestamptz
+);
+create index jobs_by_due on jobs (due_at, id);

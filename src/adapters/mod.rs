@@ -1,3 +1,6 @@
-//! Floor 2: the backends, one folder a port. Adapters never import each other.
+//! Floor 2: the backends. One folder a port, one file or folder a backend; no adapter knows another.
 
+pub mod bus;
+pub mod cache;
+pub mod provider;
 pub mod store;

@@ -1,1 +1,7 @@
-//! x
+//! Floor 5: configuration, wiring and the command line. The only place that names a backend.
+
+pub mod backup;
+pub mod cli;
+pub mod config;
+mod providers;
+pub mod run;

@@ -1,4 +1,4 @@
-//! Moving averages: the arithmetic mean of the last `window` prices by (observed_at, id).
+//! Moving averages: the arithmetic mean of the last `window` prices by (`observed_at`, id).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,6 +28,7 @@ impl Window {
         self.0
     }
 
+    #[expect(clippy::len_without_is_empty, reason = "a window is never empty")]
     pub fn len(self) -> usize {
         usize::from(self.0)
     }
@@ -194,9 +195,9 @@ mod tests {
                 .collect();
             let mut rolling = RollingMean::new(window);
             for (index, amount) in amounts.iter().enumerate() {
-                let naive = (index + 1).checked_sub(window.len()).and_then(|start| {
+                let naive = (index + 1).checked_sub(window.len()).map(|start| {
                     let total: Decimal = amounts[start..=index].iter().map(|a| a.decimal()).sum();
-                    Some((total / Decimal::from(window.get())).normalize())
+                    (total / Decimal::from(window.get())).normalize()
                 });
                 proptest::prop_assert_eq!(rolling.push(*amount).map(Mean::decimal), naive);
             }

@@ -39,7 +39,7 @@ impl EventKind {
 /// A change of one price, as the store committed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceEvent {
-    /// A UUIDv7, the same at every delivery.
+    /// A `UUIDv7`, the same at every delivery.
     pub message_id: u128,
     pub kind: EventKind,
     pub sequence: Sequence,
@@ -67,6 +67,8 @@ pub struct DeadLetter {
     pub id: u64,
     pub reason: String,
     pub attempts: u32,
+    /// The routing key: the symbol, where the message had one.
+    pub key: String,
     pub payload: Vec<u8>,
     pub headers: Vec<(String, String)>,
     pub parked_at: Timestamp,

@@ -4,23 +4,41 @@
 //! `new` that checks it once.
 
 pub mod amount;
+pub mod asset;
 pub mod average;
 pub mod bar;
+pub mod breaker;
+pub mod budget;
 pub mod event;
+pub mod failure;
+pub mod job;
+pub mod ledger;
 pub mod page;
 pub mod price;
+pub mod quota;
+pub mod receipt;
+pub mod snapshot;
 pub mod symbol;
 pub mod time;
 
 pub use amount::{Amount, AmountError};
+pub use asset::{Asset, AssetList};
 pub use average::{Mean, MovingAverage, RollingMean, Window};
 pub use bar::{Bar, BarInterval};
+pub use breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
+pub use budget::{Budget, BudgetLeft, BudgetSpent, CallSlice, WindowUse};
 pub use event::{DeadLetter, EventKind, PriceEvent, Sequence};
+pub use failure::FailureClass;
+pub use job::{JobConfig, JobId, JobStatistics, JobStatus, Lease, PollJob, Schedule};
+pub use ledger::{CallStatistics, ProviderLedger};
 pub use page::{Limit, Order};
 pub use price::{
     Currency, ExternalId, Observation, Position, Price, PriceId, PriceVersion, ProviderName,
     RawPayload, TimeSource,
 };
+pub use quota::QuotaWindow;
+pub use receipt::{Attempt, AttemptOutcome, Receipt, ReceiptAnswer};
+pub use snapshot::SnapshotRecord;
 pub use symbol::{AssetClass, Symbol};
 pub use time::{TimeRange, Timestamp};
 

@@ -29,7 +29,7 @@ impl Default for Limit {
     }
 }
 
-/// The order of a list of prices by (observed_at, id).
+/// The order of a list of prices by (`observed_at`, id).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     #[default]

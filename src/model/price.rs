@@ -165,7 +165,7 @@ pub enum TimeSource {
 
 /// A price as it comes in, checked but not yet stored.
 ///
-/// (symbol, provider, observed_at, external_id or "") is its natural key.
+/// (symbol, provider, `observed_at`, `external_id` or "") is its natural key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     pub symbol: Symbol,
@@ -222,8 +222,13 @@ impl Price {
     }
 
     pub fn raw_response_id(&self) -> Option<String> {
-        self.observation.raw.as_ref().map(|_| format!("{}.{}", self.id, self.version))
+        self.observation.raw.as_ref().map(|_| raw_response_id(self.id, self.version))
     }
+}
+
+/// The id of the raw payload that came with one version of a price.
+pub fn raw_response_id(id: PriceId, version: u32) -> String {
+    format!("{id}.{version}")
 }
 
 /// One entry of a price's history, oldest first in lists.

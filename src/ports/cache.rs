@@ -25,7 +25,7 @@ pub trait QuoteCache: Send + Sync {
     async fn fill(&self, ticket: CacheTicket, price: Arc<Price>);
 
     /// Puts in a price that was just stored, unless a newer one is there. Newer is the greater
-    /// (observed_at, id, version).
+    /// (`observed_at`, id, version).
     async fn offer(&self, price: Arc<Price>);
 
     /// Forgets a symbol, and voids all tickets given out for it so far.

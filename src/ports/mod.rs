@@ -6,12 +6,19 @@
 pub mod bus;
 pub mod cache;
 pub mod clock;
+pub mod jobs;
+pub mod ledger;
 pub mod provider;
 pub mod store;
 
 pub use bus::{BusError, Delivery, EventBus, Subscription};
 pub use cache::{CacheTicket, QuoteCache};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use jobs::{JobChange, JobRun, JobStore};
+pub use ledger::{
+    AssetList, AssetStore, Attempt, AttemptOutcome, CallStatistics, LedgerStore, ProviderLedger,
+    Receipt, ReceiptAnswer,
+};
 pub use provider::{
     FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
 };

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use crate::model::{
     Amount, AssetClass, Currency, ProviderName, RawPayload, Symbol, TimeSource, Timestamp,
 };
+pub use crate::model::{Asset, FailureClass, QuotaWindow};
 
 /// A provider's answer for one symbol, normalised: major currency unit, UTC, exact decimals.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,83 +27,6 @@ pub struct Quote {
     pub time_source: TimeSource,
     /// The part of the reply that this quote was read from.
     pub raw: Option<RawPayload>,
-}
-
-/// An instrument that a provider lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asset {
-    pub symbol: Symbol,
-    pub name: String,
-    pub exchange: Option<String>,
-    pub currency: Currency,
-}
-
-/// Which quota of a provider is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum QuotaWindow {
-    Second,
-    Minute,
-    Day,
-    Month,
-}
-
-impl QuotaWindow {
-    pub const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Day, Self::Month];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Second => "second",
-            Self::Minute => "minute",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
-/// The classes of PROVIDERS.md section 1; what each means for breaker, retry and fallback is
-/// decided once, by the methods here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FailureClass {
-    /// The provider does not list the symbol.
-    UnknownSymbol,
-    /// Listed, but no usable price now.
-    NoPrice,
-    RateLimited(QuotaWindow),
-    /// The key is missing or refused.
-    Auth,
-    /// The plan lacks the endpoint.
-    Forbidden,
-    /// Our fault.
-    BadRequest,
-    /// 5xx, time-out, connection refused.
-    UpstreamError,
-    /// Not what the documents say: HTML, truncated, `{}`.
-    BadPayload,
-}
-
-impl FailureClass {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::UnknownSymbol => "unknown_symbol",
-            Self::NoPrice => "no_price",
-            Self::RateLimited(_) => "rate_limited",
-            Self::Auth => "auth",
-            Self::Forbidden => "forbidden",
-            Self::BadRequest => "bad_request",
-            Self::UpstreamError => "upstream_error",
-            Self::BadPayload => "bad_payload",
-        }
-    }
-
-    /// Whether the breaker counts it as a failure of the provider.
-    pub fn counts_for_breaker(self) -> bool {
-        matches!(self, Self::UpstreamError | Self::BadPayload | Self::Auth)
-    }
-
-    /// Whether the same call may succeed if it is made again at once.
-    pub fn may_retry(self) -> bool {
-        matches!(self, Self::UpstreamError | Self::BadPayload)
-    }
 }
 
 /// Why a provider gave no quote.

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::{AssetStore, JobStore, LedgerStore};
+pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
     PriceId, PriceVersion, ProviderName, RawPayload, Sequence, Symbol, TimeRange, Timestamp,
@@ -145,7 +147,7 @@ pub trait PriceStore: Send + Sync {
     /// All versions of a price, oldest first; empty when the id is unknown.
     async fn history(&self, id: PriceId) -> Result<Vec<PriceVersion>>;
 
-    /// The price with the greatest (observed_at, id) of a symbol, of one provider if given, as
+    /// The price with the greatest (`observed_at`, id) of a symbol, of one provider if given, as
     /// known now or at `as_of`.
     async fn latest(
         &self,
@@ -154,7 +156,7 @@ pub trait PriceStore: Send + Sync {
         as_of: Option<Timestamp>,
     ) -> Result<Option<Price>>;
 
-    /// Prices by (observed_at, id) in the order asked for. An unknown symbol is an empty list.
+    /// Prices by (`observed_at`, id) in the order asked for. An unknown symbol is an empty list.
     async fn prices(&self, query: PriceQuery) -> Result<Vec<Price>>;
 
     /// The values around a position, oldest first: up to `n_before` that come before `from`, then
@@ -280,19 +282,6 @@ pub trait DeadLetterStore: Send + Sync {
     async fn remove_dead_letter(&self, id: u64) -> Result<bool>;
 }
 
-/// One record of a whole-store copy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotRecord {
-    /// Comes first: the counters that must not run backwards in the copy.
-    Counters {
-        last_price_id: u64,
-        last_sequence: Sequence,
-    },
-    /// All versions of one price, oldest first.
-    History(Vec<PriceVersion>),
-    DeadLetter(DeadLetter),
-}
-
 /// A consistent view of everything in a store, read in portions.
 #[async_trait]
 pub trait Snapshot: Send {
@@ -327,7 +316,16 @@ pub struct StoreStatus {
 /// Everything a store does.
 #[async_trait]
 pub trait Store:
-    PriceStore + AverageStore + Outbox + DeadLetterStore + Snapshots + Send + Sync
+    PriceStore
+    + AverageStore
+    + Outbox
+    + DeadLetterStore
+    + Snapshots
+    + LedgerStore
+    + AssetStore
+    + JobStore
+    + Send
+    + Sync
 {
     async fn status(&self) -> Result<StoreStatus>;
 

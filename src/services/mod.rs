@@ -1,1 +1,25 @@
-//! x
+//! Floor 3: the pipeline in the order of the data, then the questions.
+
+pub mod draft;
+pub mod rows;
+
+pub mod averager;
+pub mod bulk;
+pub mod ingest;
+pub mod relay;
+
+pub mod query;
+pub mod quotes;
+
+pub mod live;
+pub mod route;
+
+pub mod plan;
+pub mod schedule;
+
+pub mod assets;
+pub mod fetch;
+pub mod jobs;
+
+pub mod feed;
+pub mod health;

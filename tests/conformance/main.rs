@@ -9,4 +9,7 @@ mod postgres;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod bus;
+mod cache;
+mod provider;
 mod store;

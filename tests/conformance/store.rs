@@ -145,6 +145,7 @@ macro_rules! stamp {
     };
 }
 
+cases!(redb);
 #[cfg(feature = "postgres")]
 cases!(postgres);
 

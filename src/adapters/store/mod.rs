@@ -1,4 +1,5 @@
-//! Backends of the [`crate::ports::Store`] port.
+//! Backends of the store port.
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod redb;

@@ -4,12 +4,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
 use tickerd::ports::Store;
 
 /// An empty store of a test's own, and how to take it away.
 pub(crate) struct Fresh {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) tear_down: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+pub(crate) async fn redb() -> Option<Fresh> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = RedbStore::open(&directory.path().join("test.redb"), &RedbOptions::default());
+    let tear_down = async move { drop(directory) };
+    Some(Fresh { store: Arc::new(store.expect("a store")), tear_down: Box::pin(tear_down) })
 }
 
 #[cfg(feature = "postgres")]

@@ -12,6 +12,7 @@ pub(super) fn letter(reason: &str) -> DeadLetter {
         id: 0,
         reason: reason.to_owned(),
         attempts: 5,
+        key: "AAPL".into(),
         payload: reason.as_bytes().to_vec(),
         headers: vec![("message_id".to_owned(), "1".to_owned())],
         parked_at: instant("2024-06-01T00:00:00.000001Z"),
@@ -23,6 +24,7 @@ pub(crate) async fn a_parked_letter_is_kept_to_the_byte(store: Arc<dyn Store>) {
         id: 999,
         reason: "expected `{` at “line” 1 💥\n".to_owned(),
         attempts: u32::MAX,
+        key: "AAPL".into(),
         payload: (0..=255).collect(),
         headers: vec![
             ("b".to_owned(), "two\nlines\u{0}".to_owned()),

@@ -38,7 +38,7 @@ impl DeadLetterStore for PostgresStore {
         self.db
             .within(async {
                 let rows = sqlx::query(
-                    "select id, reason, attempts, payload, header_names, header_values, parked_at \
+                    "select id, reason, attempts, payload, header_names, header_values, parked_at, message_key \
                        from dead_letters where id > $1 order by id limit $2",
                 )
                 .bind(bigint(after))
@@ -55,7 +55,7 @@ impl DeadLetterStore for PostgresStore {
         self.db
             .within(async {
                 let row = sqlx::query(
-                    "select id, reason, attempts, payload, header_names, header_values, parked_at \
+                    "select id, reason, attempts, payload, header_names, header_values, parked_at, message_key \
                        from dead_letters where id = $1",
                 )
                 .bind(bigint(id))
@@ -91,8 +91,8 @@ pub(super) async fn insert_letter(
         letter.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).unzip();
     sqlx::query(
         "insert into dead_letters \
-             (id, reason, attempts, payload, header_names, header_values, parked_at) \
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+             (id, reason, attempts, payload, header_names, header_values, parked_at, message_key) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
     )
     .bind(bigint(id))
     // The reason is a sentence for people; the one character that PostgreSQL's text cannot hold
@@ -103,6 +103,7 @@ pub(super) async fn insert_letter(
     .bind(names)
     .bind(values)
     .bind(letter.parked_at.to_utc())
+    .bind(letter.key.as_bytes())
     .execute(connection)
     .await
     .map_err(translate)?;
@@ -121,6 +122,7 @@ pub(super) fn letter(row: &PgRow) -> Result<DeadLetter> {
         id: unsigned(get(row, 0)?)?,
         reason: get(row, 1)?,
         attempts: u32::try_from(get::<i64>(row, 2)?).map_err(corrupt)?,
+        key: text(get(row, 7)?)?,
         payload: get(row, 3)?,
         headers,
         parked_at: timestamp(get(row, 6)?)?,

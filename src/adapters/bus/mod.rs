@@ -1,0 +1,3 @@
+//! Backends of the bus port.
+
+pub mod channel;

@@ -1,0 +1,3 @@
+//! Backends of the cache port.
+
+pub mod moka;

@@ -1,0 +1,208 @@
+//! The edge store: one redb file.
+//!
+//! All writes go through one thread that commits what many callers ask for together
+//! ([`writer`]); reads open a snapshot of their own and never wait for it.
+//!
+//! Commits are two-phase: providers choose the bytes we store, and redb's single-phase commit only
+//! holds against data that is not hostile. They also save the allocator state (quick repair), so
+//! that a store of any size opens in milliseconds after a crash; with grouped commits that costs
+//! little (MEASURED figures: docs/benchmarks.md).
+
+mod assets;
+mod averages;
+mod dead_letters;
+mod jobs;
+mod ledger;
+mod outbox;
+mod prices;
+mod reader;
+mod snapshot;
+mod tables;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend};
+use tokio::sync::watch;
+
+use crate::model::Sequence;
+use crate::ports::{Store, StoreError, StoreErrorKind, StoreStatus};
+use symbols::Symbols;
+use tables::{SCHEMA_VERSION, Schema};
+use writer::Writer;
+
+mod symbols;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// How a [`RedbStore`] is opened.
+#[derive(Debug, Clone)]
+pub struct RedbOptions {
+    /// Bytes of pages kept in memory; redb's own default of 1 GiB is no size for a small host.
+    pub cache_bytes: usize,
+    /// Log entries kept for streams to resume from, besides those not yet published.
+    pub log_history: u64,
+    /// How long a write may wait for room in the queue before it fails as overloaded.
+    pub write_timeout: Duration,
+    /// Rows that may wait for the next commit.
+    pub queue_rows: u32,
+}
+
+impl Default for RedbOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 16 << 20,
+            log_history: 100_000,
+            write_timeout: Duration::from_secs(5),
+            queue_rows: 32_768,
+        }
+    }
+}
+
+/// Opens the database anew after an I/O error, which redb does not forgive an open one.
+type Opener = Box<dyn Fn() -> std::result::Result<Database, redb::DatabaseError> + Send + Sync>;
+
+/// What readers and the writer share.
+struct Shared {
+    database: RwLock<Option<Database>>,
+    symbols: Symbols,
+    committed: watch::Sender<Sequence>,
+    path: Option<PathBuf>,
+}
+
+/// The store of edge mode.
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+impl RedbStore {
+    /// Opens the file at `path`, or creates it.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`] when the file cannot be opened or another process has it,
+    /// [`StoreErrorKind::Corrupt`] when it is no store or of a newer schema.
+    pub fn open(path: &Path, options: &RedbOptions) -> Result<Self> {
+        let (file, cache_bytes) = (path.to_owned(), options.cache_bytes);
+        let opener: Opener =
+            Box::new(move || Database::builder().set_cache_size(cache_bytes).create(&file));
+        Self::start(opener, Some(path.to_owned()), options)
+    }
+
+    /// Opens a store on a storage backend, for tests that inject faults. `backend` is asked for a
+    /// fresh one at each opening.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_on<B: StorageBackend>(
+        backend: impl Fn() -> B + Send + Sync + 'static,
+        options: &RedbOptions,
+    ) -> Result<Self> {
+        let cache_bytes = options.cache_bytes;
+        let opener: Opener = Box::new(move || {
+            Database::builder().set_cache_size(cache_bytes).create_with_backend(backend())
+        });
+        Self::start(opener, None, options)
+    }
+
+    fn start(opener: Opener, path: Option<PathBuf>, options: &RedbOptions) -> Result<Self> {
+        let database = opener().map_err(open_error)?;
+        let symbols = Symbols::default();
+        let counters = tables::prepare(&database, &symbols)?;
+        let (committed, _) = watch::channel(counters.last_sequence);
+        let shared =
+            Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
+        let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
+        Ok(Self { shared, writer })
+    }
+
+    /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,
+    /// which cost less than moving to another thread.
+    fn read<T>(&self, read: impl FnOnce(&Schema, &Symbols) -> Result<T>) -> Result<T> {
+        self.shared.read(read)
+    }
+
+    /// Runs a read of many rows on a thread where it may take its time.
+    async fn read_many<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Schema, &Symbols) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || shared.read(read))
+            .await
+            .map_err(|error| StoreErrorKind::Unavailable.because(error))?
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, read: impl FnOnce(&Schema, &Symbols) -> Result<T>) -> Result<T> {
+        let transaction = {
+            let database = self.database.read();
+            let database = database.as_ref().ok_or_else(closed)?;
+            database.begin_read().map_err(storage)?
+        };
+        read(&Schema(transaction), &self.symbols)
+    }
+}
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn status(&self) -> Result<StoreStatus> {
+        let size_bytes = match &self.shared.path {
+            Some(path) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            None => 0,
+        };
+        self.read(|schema, symbols| {
+            Ok(StoreStatus {
+                backend: "redb",
+                schema_version: SCHEMA_VERSION,
+                n_symbols: symbols.len() as u64,
+                n_prices: schema.prices()?.len().map_err(storage)?,
+                n_averages: schema.averages()?.len().map_err(storage)?,
+                n_dead_letters: schema.dead_letters()?.len().map_err(storage)?,
+                size_bytes,
+            })
+        })
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.writer.check()?;
+        self.read(|schema, _| schema.meta().map(|_| ()))
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.writer.stop().await
+    }
+}
+
+fn closed() -> StoreError {
+    StoreErrorKind::Unavailable.because("the store is closed")
+}
+
+/// Translates what redb says into the port's kinds.
+fn storage(error: impl Into<redb::Error>) -> StoreError {
+    let error = error.into();
+    let kind = match &error {
+        redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => StoreErrorKind::Full,
+        redb::Error::Corrupted(_) => StoreErrorKind::Corrupt,
+        _ => StoreErrorKind::Unavailable,
+    };
+    kind.because(error)
+}
+
+fn open_error(error: redb::DatabaseError) -> StoreError {
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            StoreErrorKind::Unavailable.because("another process has the store open")
+        }
+        other => storage(other),
+    }
+}
+
+fn corrupt(error: crate::codec::DecodeError) -> StoreError {
+    StoreErrorKind::Corrupt.because(error)
+}

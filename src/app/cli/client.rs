@@ -1,0 +1,112 @@
+//! Talking to a running service.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::Common;
+
+/// Which running service to talk to.
+#[derive(Debug, Args, Clone, Default)]
+pub(super) struct Remote {
+    /// A running service, such as <http://127.0.0.1:8000>
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// Its key, if it asks for one
+    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true)]
+    pub(super) key: Option<String>,
+}
+
+/// A client of one service.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(base: &str, key: Option<&str>) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, key: key.map(str::to_owned) })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.base));
+        self.send(request.header("content-type", content_type).body(body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let response =
+            request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text)
+            .with_context(|| format!("{} answers {status}, and not with JSON", self.base))?;
+        Ok((status, body))
+    }
+}
+
+/// What a problem says, for people.
+pub(super) fn problem(status: u16, body: &Value) -> anyhow::Error {
+    let detail = body["detail"].as_str().unwrap_or("no reason given");
+    anyhow::anyhow!("the service answers {status}: {detail}")
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HealthArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    remote: Remote,
+    /// The whole answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
+    let base = match &args.remote.url {
+        Some(url) => url.clone(),
+        None => {
+            let server = args.common.load(Vec::new())?.config.server;
+            let host =
+                if server.host.is_unspecified() { [127, 0, 0, 1].into() } else { server.host };
+            format!("http://{}", std::net::SocketAddr::new(host, server.port))
+        }
+    };
+    let (status, body) = Client::new(&base, args.remote.key.as_deref())?.get("/ready").await?;
+    if args.json {
+        println!("{body}");
+    } else {
+        println!("{}", body["status"].as_str().unwrap_or("unknown"));
+        for (name, check) in body["checks"].as_object().into_iter().flatten() {
+            if let Some(detail) = check["detail"].as_str() {
+                println!("  {name}: {detail}");
+            }
+        }
+    }
+    if status != 200 {
+        bail!("the service is not ready");
+    }
+    Ok(ExitCode::SUCCESS)
+}

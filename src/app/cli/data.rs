@@ -1,0 +1,295 @@
+//! `quote`, `export`, `backup`, `restore`: verbs over a store nobody has open.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::Common;
+use super::client::{Client, Remote, problem};
+use crate::app::backup;
+use crate::app::run::open_edge_store;
+use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
+use crate::ports::{Clock, PriceQuery, PriceStore, Store, SystemClock};
+
+#[derive(Debug, Args)]
+pub(super) struct QuoteArgs {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    remote: Remote,
+    /// Symbols such as AAPL, BTC-USD, EUR/USD
+    #[arg(required = true)]
+    symbols: Vec<String>,
+    /// A JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn quote(args: QuoteArgs) -> anyhow::Result<ExitCode> {
+    let symbols: Vec<Symbol> = args
+        .symbols
+        .iter()
+        .map(|text| Symbol::parse(text).with_context(|| text.clone()))
+        .collect::<Result<_, _>>()?;
+    let quotes = match &args.remote.url {
+        Some(url) => quotes_of_service(url, args.remote.key.as_deref(), &symbols).await?,
+        None => quotes_of_store(&args.common, &symbols).await?,
+    };
+    let n_missing = quotes.iter().filter(|quote| quote["price"].is_null()).count();
+    if args.json {
+        println!("{}", serde_json::to_string(&quotes)?);
+    } else {
+        println!("{:<12} {:>18} {:<5} {:<24} source", "symbol", "price", "", "time");
+        for quote in &quotes {
+            let text = |name: &str| match &quote[name] {
+                Value::String(text) => text.clone(),
+                Value::Null => "-".into(),
+                other => other.to_string(),
+            };
+            let stale = if quote["stale"] == true { " (stale)" } else { "" };
+            println!(
+                "{:<12} {:>18} {:<5} {:<24} {}{stale}",
+                text("symbol"),
+                text("price"),
+                text("currency"),
+                text("timestamp"),
+                text("source")
+            );
+        }
+    }
+    if n_missing == quotes.len() {
+        bail!("there is no price of {}", args.symbols.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn quotes_of_service(
+    url: &str,
+    key: Option<&str>,
+    symbols: &[Symbol],
+) -> anyhow::Result<Vec<Value>> {
+    let client = Client::new(url, key)?;
+    let mut quotes = Vec::new();
+    for symbol in symbols {
+        let encoded = symbol.as_str().replace('/', "%2F").replace('^', "%5E").replace('=', "%3D");
+        match client.get(&format!("/prices/latest?symbol={encoded}")).await? {
+            (200, quote) => quotes.push(quote),
+            (404, _) => quotes.push(json!({ "symbol": symbol.as_str(), "price": null })),
+            (status, body) => return Err(problem(status, &body)),
+        }
+    }
+    Ok(quotes)
+}
+
+async fn quotes_of_store(common: &Common, symbols: &[Symbol]) -> anyhow::Result<Vec<Value>> {
+    let config = common.load(Vec::new())?.config;
+    let store = open_edge_store(&config)?;
+    let now = SystemClock.now();
+    let mut quotes = Vec::new();
+    for symbol in symbols {
+        let quote = match store.latest(symbol, None, None).await? {
+            None => json!({ "symbol": symbol.as_str(), "price": null }),
+            Some(price) => {
+                let mut quote = row(&price);
+                quote["stale"] = (now.since(price.fresh_from()) > config.quotes.max_age).into();
+                quote
+            }
+        };
+        quotes.push(quote);
+    }
+    store.close().await?;
+    Ok(quotes)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    common: Common,
+    #[arg(long, default_value = "csv")]
+    format: ExportFormat,
+    /// Only this symbol
+    #[arg(long)]
+    symbol: Option<String>,
+    /// Observed at this time or later, RFC 3339
+    #[arg(long)]
+    from: Option<String>,
+    /// Observed before this time, RFC 3339
+    #[arg(long)]
+    to: Option<String>,
+    /// The file to write; standard output when absent
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ExportFormat {
+    Csv,
+    Ndjson,
+}
+
+pub(super) async fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
+    let time = |text: &Option<String>, default| match text {
+        Some(text) => Timestamp::parse(text),
+        None => Ok(default),
+    };
+    let mut query = PriceQuery {
+        symbol: args.symbol.as_deref().map(Symbol::parse).transpose()?,
+        range: TimeRange {
+            from: time(&args.from, Timestamp::MIN)?,
+            to: time(&args.to, Timestamp::MAX)?,
+        },
+        order: Order::OldestFirst,
+        ..PriceQuery::newest(4_096)
+    };
+    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let target: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(
+            File::create(path).with_context(|| format!("{} cannot be written", path.display()))?,
+        ),
+        None => Box::new(std::io::stdout()),
+    };
+    let mut target = BufWriter::new(target);
+    if let ExportFormat::Csv = args.format {
+        writeln!(target, "symbol,price,volume,timestamp,source,currency,external_id")?;
+    }
+    loop {
+        let page = store.prices(query.clone()).await?;
+        for price in &page {
+            write_row(&mut target, price, args.format)?;
+        }
+        query.after = page.last().map(Price::position);
+        if page.len() < query.limit {
+            break;
+        }
+    }
+    target.flush()?;
+    store.close().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_row(target: &mut impl Write, price: &Price, format: ExportFormat) -> anyhow::Result<()> {
+    let observation = &price.observation;
+    let external_id = observation.external_id.as_ref().map_or("", |id| id.as_str());
+    match format {
+        ExportFormat::Ndjson => {
+            serde_json::to_writer(&mut *target, &row(price))?;
+            writeln!(target)?;
+        }
+        ExportFormat::Csv => {
+            let volume = observation.volume.map(|volume| volume.to_string()).unwrap_or_default();
+            // Only an external id can hold a character that CSV gives a meaning to.
+            let external_id = if external_id.contains([',', '"']) {
+                format!("\"{}\"", external_id.replace('"', "\"\""))
+            } else {
+                external_id.to_owned()
+            };
+            writeln!(
+                target,
+                "{},{},{volume},{},{},{},{external_id}",
+                observation.symbol,
+                observation.price,
+                observation.observed_at,
+                observation.provider,
+                observation.currency,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// A price with the fields that `POST /prices` takes.
+fn row(price: &Price) -> Value {
+    let number = |amount: crate::model::Amount| {
+        amount.to_string().parse::<serde_json::Number>().expect("a plain decimal")
+    };
+    let observation = &price.observation;
+    json!({
+        "symbol": observation.symbol.as_str(),
+        "price": number(observation.price),
+        "volume": observation.volume.map(number),
+        "timestamp": observation.observed_at.to_string(),
+        "source": observation.provider.as_str(),
+        "currency": observation.currency.as_str(),
+        "external_id": observation.external_id.as_ref().map(|id| id.as_str()),
+    })
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The file to write or, with --verify, to read
+    file: PathBuf,
+    /// Read a backup from end to end and compare its checksum
+    #[arg(long)]
+    verify: bool,
+    /// The summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
+    let summary = if args.verify {
+        backup::verify(&args.file)?
+    } else {
+        let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+        let bar = spinner();
+        let summary =
+            backup::backup(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+        bar.finish_and_clear();
+        store.close().await?;
+        summary
+    };
+    print_summary(&summary, if args.verify { "is whole" } else { "written" }, args.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The backup
+    file: PathBuf,
+    /// The summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
+    backup::verify(&args.file)?;
+    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let bar = spinner();
+    let summary =
+        backup::restore(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+    bar.finish_and_clear();
+    store.close().await?;
+    print_summary(&summary, "restored; averages are computed at the next start", args.json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn spinner() -> indicatif::ProgressBar {
+    let bar = super::import::progress(None);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn print_summary(summary: &backup::Summary, what: &str, as_json: bool) {
+    if as_json {
+        println!(
+            "{}",
+            json!({
+                "records": summary.n_records,
+                "prices": summary.n_prices,
+                "sha256": summary.sha256,
+            })
+        );
+    } else {
+        println!("{} prices {what}; sha256 {}", summary.n_prices, summary.sha256);
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line.
+//!
+//! Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an import rejected some rows.
+
+#![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
+
+mod client;
+mod config;
+mod data;
+mod import;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use super::config::{Loaded, Sources};
+
+/// A self-hosted market-data service: prices in, kept durably, averaged, served over REST.
+///
+/// Without a verb it serves. See config.example.toml for every setting.
+#[derive(Debug, Parser)]
+#[command(name = "tickerd", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the API (the default)
+    Serve(serve::ServeArgs),
+    /// Show the newest price of symbols
+    Quote(data::QuoteArgs),
+    /// Take prices in from a CSV or NDJSON file, gzipped or not
+    Import(Box<import::ImportArgs>),
+    /// Write stored prices out as CSV or NDJSON
+    Export(data::ExportArgs),
+    /// Write everything into one file, or verify such a file
+    Backup(data::BackupArgs),
+    /// Fill an empty data directory from a backup
+    Restore(data::RestoreArgs),
+    /// Check or show the configuration
+    Config(config::ConfigArgs),
+    /// Print the `OpenAPI` document
+    Openapi,
+    /// Ask a running service whether it is ready; exit code 0 when it is
+    Health(client::HealthArgs),
+    /// Print shell completions
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Flags that several verbs share.
+#[derive(Debug, Args, Clone, Default)]
+pub struct Common {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the data lies
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Common {
+    fn load(&self, mut flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+        if let Some(directory) = &self.data_dir {
+            flags.push(("store.data_dir", directory.display().to_string()));
+        }
+        Ok(Sources::of_process(self.config.clone(), flags).load()?)
+    }
+}
+
+/// Parses the command line and runs the verb.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tickerd: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
+        Verb::Serve(args) => serve::serve(args).await,
+        Verb::Quote(args) => data::quote(args).await,
+        Verb::Import(args) => import::import(*args).await,
+        Verb::Export(args) => data::export(args).await,
+        Verb::Backup(args) => data::backup(args).await,
+        Verb::Restore(args) => data::restore(args).await,
+        Verb::Config(args) => config::config(&args),
+        Verb::Openapi => serve::openapi().await,
+        Verb::Health(args) => client::health(args).await,
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// An error and its causes, each said once.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}

@@ -1,0 +1,589 @@
+//! Configuration: built-in defaults < file < environment < flags, checked whole before anything
+//! opens.
+//!
+//! `config.example.toml` *is* the defaults, so the two cannot differ. Settings are kept as a flat
+//! map from key to value and origin rather than in a layering library, because every mistake is to
+//! be reported at once, with the key, the nearest known key and where the value came from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use toml::Value;
+
+use crate::model::{ProviderName, Symbol, Window};
+
+/// The defaults, as users see them.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// Names of earlier versions, and the settings they mean.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("HOST", "server.host"),
+    ("PORT", "server.port"),
+    ("CACHE_TTL", "cache.ttl"),
+    ("MOVING_AVERAGE_WINDOW", "averages.windows"),
+    ("KAFKA_CONSUMER_GROUP", "averages.group"),
+    ("LOG_LEVEL", "log.level"),
+    ("ACTIVE_SYMBOLS", "fetch.active_symbols"),
+    ("PRICE_FETCH_INTERVAL", "fetch.interval"),
+    ("ASSET_LIST_UPDATE_INTERVAL", "fetch.asset_list_interval"),
+    ("CIRCUIT_BREAKER_TIMEOUT", "breaker.open_for"),
+    ("FINNHUB_API_KEY", "providers.finnhub.api_key"),
+    ("COINMARKETCAP_API_KEY", "providers.coinmarketcap.api_key"),
+    ("ALPHA_VANTAGE_API_KEY", "providers.alphavantage.api_key"),
+];
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub mode: Mode,
+    pub server: ServerConfig,
+    pub store: StoreConfig,
+    pub cache: CacheConfig,
+    pub quotes: QuotesConfig,
+    pub ingest: IngestConfig,
+    pub averages: AveragesConfig,
+    pub pipeline: PipelineConfig,
+    pub fetch: FetchConfig,
+    pub chains: ChainsConfig,
+    pub breaker: BreakerConfig,
+    pub providers: BTreeMap<String, ProviderConfig>,
+    pub log: LogConfig,
+    pub demo: DemoConfig,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Edge,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    pub host: std::net::IpAddr,
+    pub port: u16,
+    pub allowed_hosts: Vec<String>,
+    pub open_network: bool,
+    #[serde(deserialize_with = "count")]
+    pub max_connections: usize,
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    #[serde(deserialize_with = "count")]
+    pub max_header_bytes: usize,
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    #[serde(deserialize_with = "count")]
+    pub max_body_bytes: usize,
+    pub max_batch_bytes: u64,
+    #[serde(deserialize_with = "duration")]
+    pub drain_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    pub data_dir: PathBuf,
+    #[serde(deserialize_with = "count")]
+    pub page_cache_bytes: usize,
+    pub log_history: u64,
+    #[serde(deserialize_with = "duration")]
+    pub write_timeout: Duration,
+}
+
+impl StoreConfig {
+    /// The file of the edge store.
+    pub fn file(&self) -> PathBuf {
+        self.data_dir.join("tickerd.redb")
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    #[serde(deserialize_with = "duration")]
+    pub ttl: Duration,
+    pub capacity: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotesConfig {
+    #[serde(deserialize_with = "duration")]
+    pub max_age: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestConfig {
+    #[serde(deserialize_with = "duration")]
+    pub max_future: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AveragesConfig {
+    #[serde(deserialize_with = "windows")]
+    pub windows: Vec<Window>,
+    pub group: String,
+    #[serde(deserialize_with = "attempts")]
+    pub max_attempts: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    pub degraded_outbox: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchConfig {
+    #[serde(deserialize_with = "symbols")]
+    pub active_symbols: Vec<Symbol>,
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub asset_list_interval: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainsConfig {
+    #[serde(deserialize_with = "providers")]
+    pub stocks: Vec<ProviderName>,
+    #[serde(deserialize_with = "providers")]
+    pub crypto: Vec<ProviderName>,
+    #[serde(deserialize_with = "providers")]
+    pub forex: Vec<ProviderName>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerConfig {
+    #[serde(deserialize_with = "attempts")]
+    pub failures: u32,
+    #[serde(deserialize_with = "duration")]
+    pub open_for: Duration,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    pub enabled: bool,
+    pub base_url: String,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    pub api_key: String,
+}
+
+/// Without the key.
+impl std::fmt::Debug for ProviderConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { enabled, base_url, timeout, api_key: _ } = self;
+        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?} }}")
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    pub level: String,
+    pub format: LogStyle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStyle {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemoConfig {
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+}
+
+/// One setting and who set it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    pub value: Value,
+    pub origin: String,
+}
+
+impl Setting {
+    /// The value as it may be shown: keys are masked.
+    pub fn shown(&self, key: &str) -> Value {
+        match &self.value {
+            Value::String(text) if key.ends_with("api_key") && !text.is_empty() => "***".into(),
+            value => value.clone(),
+        }
+    }
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The file named by `--config`.
+    pub file: Option<PathBuf>,
+    /// The environment, that of `.env` included.
+    pub environment: BTreeMap<String, String>,
+    /// Flags, as (key, text).
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// A configuration with the origin of every value.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    pub settings: BTreeMap<String, Setting>,
+    pub file: Option<PathBuf>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is not valid:\n  - {}", .0.join("\n  - "))]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl Sources {
+    /// The sources of a process: its environment, and `.env` in the working directory.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
+        let mut environment: BTreeMap<String, String> =
+            dotenvy::dotenv_iter().map(|entries| entries.flatten().collect()).unwrap_or_default();
+        let own = std::env::vars_os();
+        environment.extend(own.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+        Self { file, environment, flags }
+    }
+
+    /// Reads, merges and checks everything.
+    ///
+    /// # Errors
+    /// All mistakes of all sources.
+    pub fn load(&self) -> Result<Loaded, ConfigErrors> {
+        let mut errors = Vec::new();
+        let defaults = flatten(EXAMPLE).expect("the built-in defaults are TOML");
+        let mut overrides: BTreeMap<String, Setting> = BTreeMap::new();
+
+        let file = self.find_file(&mut errors);
+        if let Some(path) = &file {
+            read_file(path, &mut overrides, &mut errors);
+        }
+        for (key, text, origin) in self.read_environment(&mut errors) {
+            set_text(&defaults, &mut overrides, &key, &text, origin, &mut errors);
+        }
+        for (key, text) in &self.flags {
+            let origin =
+                format!("flag --{}", key.rsplit('.').next().unwrap_or(key).replace('_', "-"));
+            set_text(&defaults, &mut overrides, key, text, origin, &mut errors);
+        }
+
+        let mut settings: BTreeMap<String, Setting> = defaults
+            .iter()
+            .map(|(key, value)| {
+                (key.clone(), Setting { value: value.clone(), origin: "default".into() })
+            })
+            .collect();
+        for (key, setting) in overrides {
+            if !defaults.contains_key(&key) {
+                errors.push(unknown_key(&key, &setting.origin, defaults.keys()));
+                continue;
+            }
+            // Each value is tried alone, so that one mistake does not hide the next.
+            let mut alone = defaults.clone();
+            alone.insert(key.clone(), setting.value.clone());
+            match build(&alone) {
+                Ok(_) => {
+                    settings.insert(key, setting);
+                }
+                Err(reason) => errors.push(format!("{key} ({}): {reason}", setting.origin)),
+            }
+        }
+        let values = settings.iter().map(|(key, set)| (key.clone(), set.value.clone())).collect();
+        match build(&values) {
+            Ok(config) => {
+                check_together(&config, &mut errors);
+                if errors.is_empty() {
+                    return Ok(Loaded { config, settings, file });
+                }
+            }
+            Err(reason) => errors.push(reason),
+        }
+        Err(ConfigErrors(errors))
+    }
+
+    fn find_file(&self, errors: &mut Vec<String>) -> Option<PathBuf> {
+        let named =
+            self.file.clone().or_else(|| self.environment.get("TICKERD_CONFIG").map(PathBuf::from));
+        if let Some(named) = named {
+            if !named.is_file() {
+                errors.push(format!("there is no configuration file {}", named.display()));
+                return None;
+            }
+            return Some(named);
+        }
+        ["tickerd.toml", "/etc/tickerd/tickerd.toml"]
+            .into_iter()
+            .map(PathBuf::from)
+            .find(|path| path.is_file())
+    }
+
+    /// (key, text, origin) of every variable that means a setting.
+    fn read_environment(&self, errors: &mut Vec<String>) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        for (old, key) in OLD_NAMES {
+            if let Some(text) = self.environment.get(*old).filter(|text| !text.is_empty()) {
+                found.push(((*key).to_owned(), text.clone(), format!("environment {old}")));
+            }
+        }
+        for (name, text) in &self.environment {
+            let Some(rest) = name.strip_prefix("TICKERD_") else { continue };
+            if !rest.contains("__") && rest != "MODE" {
+                continue;
+            }
+            let (path, text) = match rest.strip_suffix("_FILE") {
+                None => (rest, text.clone()),
+                Some(path) => match std::fs::read_to_string(text) {
+                    Ok(content) => (path, content.trim_end().to_owned()),
+                    Err(error) => {
+                        errors.push(format!("environment {name}: {text} cannot be read: {error}"));
+                        continue;
+                    }
+                },
+            };
+            let key = path.to_ascii_lowercase().replace("__", ".");
+            found.push((key, text, format!("environment {name}")));
+        }
+        found
+    }
+}
+
+fn read_file(path: &Path, overrides: &mut BTreeMap<String, Setting>, errors: &mut Vec<String>) {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            errors.push(format!("{} cannot be read: {error}", path.display()));
+            return;
+        }
+    };
+    match flatten(&text) {
+        Ok(values) => overrides.extend(values.into_iter().map(|(key, value)| {
+            (key, Setting { value, origin: format!("file {}", path.display()) })
+        })),
+        Err(error) => errors.push(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Sets a key from a text, read as the type its default has.
+fn set_text(
+    defaults: &BTreeMap<String, Value>,
+    overrides: &mut BTreeMap<String, Setting>,
+    key: &str,
+    text: &str,
+    origin: String,
+    errors: &mut Vec<String>,
+) {
+    let typed = match defaults.get(key) {
+        Some(Value::Integer(_)) => {
+            text.trim().parse().map(Value::Integer).map_err(|_| "a whole number")
+        }
+        Some(Value::Boolean(_)) => {
+            text.trim().parse().map(Value::Boolean).map_err(|_| "true or false")
+        }
+        Some(Value::Array(items)) => {
+            let numbers = matches!(items.first(), Some(Value::Integer(_)));
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            parts
+                .map(|part| match part.parse() {
+                    Ok(number) if numbers => Ok(Value::Integer(number)),
+                    _ if numbers => Err("a list of whole numbers"),
+                    _ => Ok(Value::String(part.to_owned())),
+                })
+                .collect::<Result<_, _>>()
+                .map(Value::Array)
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    };
+    match typed {
+        Ok(value) => {
+            overrides.insert(key.to_owned(), Setting { value, origin });
+        }
+        Err(expected) => errors.push(format!("{key} ({origin}): `{text}` is not {expected}")),
+    }
+}
+
+fn unknown_key<'a>(key: &str, origin: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .min()
+        .filter(|(distance, _)| *distance <= key.len() / 2);
+    match nearest {
+        Some((_, nearest)) => format!("{key} ({origin}): unknown; did you mean {nearest}?"),
+        None => format!("{key} ({origin}): unknown"),
+    }
+}
+
+fn flatten(text: &str) -> Result<BTreeMap<String, Value>, String> {
+    fn walk(prefix: &str, table: toml::Table, into: &mut BTreeMap<String, Value>) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            match value {
+                Value::Table(table) => walk(&key, table, into),
+                value => {
+                    into.insert(key, value);
+                }
+            }
+        }
+    }
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    let mut values = BTreeMap::new();
+    walk("", table, &mut values);
+    Ok(values)
+}
+
+fn build(values: &BTreeMap<String, Value>) -> Result<Config, String> {
+    let mut root = toml::Table::new();
+    for (key, value) in values {
+        let mut table = &mut root;
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let name = parts.pop().unwrap_or_default();
+        for part in parts {
+            let entry =
+                table.entry(part.to_owned()).or_insert_with(|| Value::Table(toml::Table::new()));
+            let Value::Table(inner) = entry else {
+                return Err(format!("{part} is a value, not a section"));
+            };
+            table = inner;
+        }
+        table.insert(name.to_owned(), value.clone());
+    }
+    root.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// What no single value can show.
+fn check_together(config: &Config, errors: &mut Vec<String>) {
+    if !config.server.host.is_loopback() && !config.server.open_network {
+        errors.push(format!(
+            "server.host: {} can be reached from other machines and there is no sign-in yet; listen \
+             on 127.0.0.1, or set server.open_network = true if something else keeps strangers out",
+            config.server.host
+        ));
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    use serde::de::Error;
+    match Value::deserialize(deserializer)? {
+        Value::Integer(secs) => u64::try_from(secs)
+            .map(Duration::from_secs)
+            .map_err(|_| Error::custom("a duration is not negative")),
+        Value::String(text) => match text.parse::<u64>() {
+            Ok(secs) => Ok(Duration::from_secs(secs)),
+            Err(_) => humantime::parse_duration(&text).map_err(|_| {
+                Error::custom(format!(
+                    "`{text}` is not a duration like \"250ms\", \"60s\" or \"1h\""
+                ))
+            }),
+        },
+        other => Err(Error::custom(format!("`{other}` is not a duration"))),
+    }
+}
+
+fn windows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Window>, D::Error> {
+    use serde::de::Error;
+    let mut windows = Vec::new();
+    for count in Vec::<i64>::deserialize(deserializer)? {
+        let window = Window::new(u64::try_from(count).unwrap_or(0)).map_err(Error::custom)?;
+        if !windows.contains(&window) {
+            windows.push(window);
+        }
+    }
+    if windows.is_empty() {
+        Err(Error::custom("at least one window is needed"))
+    } else {
+        Ok(windows)
+    }
+}
+
+fn symbols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Symbol>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let symbols = texts.iter().map(|text| Symbol::parse(text));
+    symbols.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProviderName>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let names = texts.iter().map(|text| ProviderName::parse(text));
+    names.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    match usize::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom("must be at least 1")),
+        count => Ok(count),
+    }
+}
+
+fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom("must be at least 1")),
+        count => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        environment: &[(&str, &str)],
+        flags: &[(&'static str, &str)],
+    ) -> Result<Loaded, ConfigErrors> {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        Sources {
+            file: None,
+            environment: environment.iter().map(owned).collect(),
+            flags: flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect(),
+        }
+        .load()
+    }
+
+    #[test]
+    fn the_example_is_a_valid_configuration() {
+        let loaded = load(&[], &[]).expect("the defaults are valid");
+        assert_eq!(loaded.config.server.port, 8000);
+        assert!(loaded.settings.values().all(|setting| setting.origin == "default"));
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_new_names_over_old() {
+        let environment = [("PORT", "1"), ("TICKERD_SERVER__PORT", "2"), ("CACHE_TTL", "90")];
+        let loaded = load(&environment, &[]).expect("valid");
+        assert_eq!(loaded.config.server.port, 2);
+        assert_eq!(loaded.config.cache.ttl, Duration::from_secs(90));
+        let loaded = load(&environment, &[("server.port", "3")]).expect("valid");
+        assert_eq!(loaded.settings["server.port"].origin, "flag --port");
+        assert_eq!(loaded.config.server.port, 3);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_the_nearest_name() {
+        let environment = [
+            ("TICKERD_SERVER__PROT", "1"),
+            ("TICKERD_SERVER__PORT", "70000"),
+            ("TICKERD_QUOTES__MAX_AGE", "soon"),
+            ("TICKERD_AVERAGES__WINDOWS", "5,0"),
+            ("TICKERD_SERVER__HOST", "0.0.0.0"),
+        ];
+        let ConfigErrors(errors) = load(&environment, &[]).expect_err("five mistakes");
+        assert_eq!(errors.len(), 5, "{errors:#?}");
+        assert!(
+            errors.iter().any(|error| error.contains("did you mean server.port?")),
+            "{errors:#?}"
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Which providers there are, by configuration or for the demo.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use crate::adapters::provider::replay::Replay;
+use crate::adapters::provider::simulated::Simulated;
+use crate::adapters::provider::{ProviderSettings, REGISTRY, Secret, build as build_provider};
+use crate::model::ProviderName;
+use crate::ports::{Clock, PriceProvider};
+use crate::services::route::{Chains, RouterOptions};
+
+/// The demo's walks are the same at every start.
+pub(super) const DEMO_SEED: u64 = 42;
+
+/// The providers that are on, and how to ask them. The demo has none that uses the network.
+pub(super) fn build(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    demo: bool,
+) -> (Vec<Arc<dyn PriceProvider>>, RouterOptions) {
+    let mut options = RouterOptions::default();
+    options.guard.breaker.failures_to_open = config.breaker.failures;
+    options.guard.breaker.open_for = config.breaker.open_for;
+    options.seed = clock.now().as_micros().unsigned_abs();
+    if demo {
+        let replay = Replay::of_stocks(Arc::clone(clock), config.demo.interval);
+        let simulated = Simulated::new(Arc::clone(clock), DEMO_SEED);
+        let name = |provider: &dyn PriceProvider| provider.profile().name.clone();
+        options.chains = Chains {
+            stocks: vec![name(&replay), name(&simulated)],
+            crypto: vec![name(&simulated)],
+            forex: vec![name(&simulated)],
+            ..Chains::default()
+        };
+        return (vec![Arc::new(replay), Arc::new(simulated)], options);
+    }
+    options.chains = Chains {
+        stocks: config.chains.stocks.clone(),
+        crypto: config.chains.crypto.clone(),
+        forex: config.chains.forex.clone(),
+        ..Chains::default()
+    };
+    let mut providers = Vec::new();
+    for registration in REGISTRY {
+        let Some(section) = config.providers.get(registration.name) else { continue };
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let settings = ProviderSettings {
+            enabled: section.enabled,
+            api_key: text(&section.api_key).map(Secret::new),
+            base_url: text(&section.base_url),
+            timeout: section.timeout,
+        };
+        match build_provider(registration.name, &settings, Arc::clone(clock)) {
+            Ok(provider) => providers.push(provider),
+            Err(error) => {
+                let name = ProviderName::parse(registration.name);
+                options.off.extend(name.ok().map(|name| (name, error.to_string())));
+            }
+        }
+    }
+    (providers, options)
+}

@@ -1,0 +1,344 @@
+//! The running service: what is built from a configuration, which tasks it has, and how it ends.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::config::{Config, Mode};
+use super::providers::DEMO_SEED;
+use crate::adapters::bus::channel::ChannelBus;
+use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::provider::replay::Replay;
+use crate::adapters::provider::simulated::Simulated;
+use crate::adapters::store::redb::{RedbOptions, RedbStore};
+use crate::http::server::{ServerLimits, serve};
+use crate::http::{self, ApiSettings, Services};
+use crate::model::Symbol;
+use crate::ports::{Clock, EventBus, PriceProvider, QuoteCache, Store};
+use crate::services::assets::AssetLists;
+use crate::services::averager::{Averager, AveragerSettings};
+use crate::services::feed::Feed;
+use crate::services::fetch::PriceFetch;
+use crate::services::health::Health;
+use crate::services::ingest::Ingest;
+use crate::services::jobs::{JobOptions, Jobs};
+use crate::services::live::{Live, LiveSettings};
+use crate::services::plan::Planner;
+use crate::services::query::Query;
+use crate::services::quotes::Quotes;
+use crate::services::relay::Relay;
+use crate::services::route::Router;
+use crate::telemetry::metrics;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The symbols that the demo simulates beside the replayed stocks.
+const SIMULATED: [&str; 5] = ["BTC-USD", "ETH-USD", "EUR/USD", "GBP/USD", "USD/JPY"];
+
+/// The backends a service stands on. Tests put in their own.
+#[derive(Clone)]
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub cache: Arc<dyn QuoteCache>,
+    pub bus: Arc<dyn EventBus>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    /// Opens the backends a configuration names.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        match config.mode {
+            Mode::Edge => Ok(Self {
+                store: Arc::new(open_edge_store(config)?),
+                cache: Arc::new(MokaCache::new(config.cache.capacity, config.cache.ttl)),
+                bus: Arc::new(ChannelBus::default()),
+                clock,
+            }),
+        }
+    }
+}
+
+/// Opens the redb file in the data directory, creating both if need be.
+///
+/// # Errors
+/// When the directory cannot be made or the file not opened.
+pub fn open_edge_store(config: &Config) -> anyhow::Result<RedbStore> {
+    let directory = &config.store.data_dir;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("store.data_dir: {} cannot be made", directory.display()))?;
+    let options = RedbOptions {
+        cache_bytes: config.store.page_cache_bytes,
+        log_history: config.store.log_history,
+        write_timeout: config.store.write_timeout,
+        ..RedbOptions::default()
+    };
+    let file = config.store.file();
+    RedbStore::open(&file, &options).with_context(|| format!("{} cannot be opened", file.display()))
+}
+
+/// A service that is built and not yet running.
+pub struct App {
+    parts: Parts,
+    services: Services,
+    api: ApiSettings,
+    limits: ServerLimits,
+    averager: Averager,
+    relay: Relay,
+    feeds: Vec<Feed>,
+    fetch: PriceFetch,
+}
+
+impl App {
+    /// Puts the services together.
+    ///
+    /// # Errors
+    /// When the store cannot tell what the providers' budgets have left.
+    pub async fn build(config: &Config, parts: Parts, demo: bool) -> anyhow::Result<Self> {
+        let Parts { store, cache, bus, clock } = parts.clone();
+        let ingest = Arc::new(Ingest::new(
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            Arc::clone(&clock),
+            config.ingest.max_future,
+        ));
+        let windows = config.averages.windows.clone();
+        let query = Arc::new(Query::new(
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            Arc::clone(&clock),
+            windows.clone(),
+        ));
+        let (providers, options) = super::providers::build(config, &clock, demo);
+        let router = Router::open(
+            providers,
+            options,
+            Arc::clone(&store),
+            Arc::clone(&ingest),
+            Arc::clone(&clock),
+        )
+        .await?;
+        let planner = Arc::new(Planner::new(Arc::clone(&router)));
+        let jobs = Arc::new(Jobs::new(
+            Arc::clone(&store),
+            Arc::clone(&router),
+            Arc::clone(&planner),
+            Arc::clone(&clock),
+            JobOptions::default(),
+        ));
+        let assets = Arc::new(AssetLists::new(
+            Arc::clone(&store),
+            Arc::clone(&router),
+            Arc::clone(&clock),
+            config.fetch.asset_list_interval,
+        ));
+        let fetch = PriceFetch::new(
+            Arc::clone(&router),
+            planner,
+            Arc::clone(&clock),
+            config.fetch.active_symbols.clone(),
+            config.fetch.interval,
+        );
+        let health = Health::new(
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            Arc::clone(&bus),
+            config.pipeline.degraded_outbox,
+        );
+        let recorder = recorder();
+        let services = Services {
+            store: Arc::clone(&store),
+            ingest: Arc::clone(&ingest),
+            quotes: Arc::new(Quotes::new(Arc::clone(&query), Arc::clone(&router))),
+            query,
+            router,
+            assets,
+            jobs,
+            health: Arc::new(health),
+            live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
+            clock: Arc::clone(&clock),
+            metrics: Arc::new(move || recorder.render()),
+        };
+        let settings = AveragerSettings {
+            group: config.averages.group.clone(),
+            windows,
+            max_attempts: config.averages.max_attempts,
+        };
+        Ok(Self {
+            averager: Averager::new(
+                Arc::clone(&store),
+                Arc::clone(&bus),
+                Arc::clone(&clock),
+                settings,
+            ),
+            relay: Relay::new(store, bus, Arc::clone(&clock)),
+            feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
+            api: api_settings(config, demo),
+            limits: ServerLimits {
+                max_connections: config.server.max_connections,
+                header_timeout: config.server.header_timeout,
+                max_header_bytes: config.server.max_header_bytes,
+                drain_timeout: config.server.drain_timeout,
+            },
+            services,
+            fetch,
+            parts,
+        })
+    }
+
+    /// The services, for verbs and tests that call them directly.
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The `OpenAPI` document.
+    pub fn openapi_json(&self) -> String {
+        http::openapi_json(&self.services, &self.api)
+    }
+
+    /// Serves until `stop`, then ends in the order of the data: no more requests, then the feeds,
+    /// then relay and averager, then the store. What is not published stays in the outbox.
+    ///
+    /// # Errors
+    /// When the store cannot be closed cleanly.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+        let endpoint = http::endpoint(&self.services, &self.api);
+        let pipeline = CancellationToken::new();
+        let mut feeds = JoinSet::new();
+        for feed in self.feeds {
+            let stop = stop.clone();
+            feeds.spawn(async move { feed.run(stop).await });
+        }
+        let mut tasks = JoinSet::new();
+        let (relay, averager) = (self.relay, self.averager);
+        let token = pipeline.clone();
+        tasks.spawn(async move { averager.run(token).await });
+        let token = pipeline.clone();
+        tasks.spawn(async move { relay.run(token).await });
+
+        let (fetch, token) = (self.fetch, stop.clone());
+        feeds.spawn(async move { fetch.run(token).await });
+        let (jobs, token) = (Arc::clone(&self.services.jobs), stop.clone());
+        feeds.spawn(async move { jobs.run(token).await });
+        let (assets, token) = (Arc::clone(&self.services.assets), stop.clone());
+        feeds.spawn(async move { assets.run(token).await });
+        let live = Arc::clone(&self.services.live);
+        let token = stop.clone();
+        feeds.spawn(async move { live.run(token).await });
+        let health = Arc::clone(&self.services.health);
+        let stopping = stop.clone();
+        feeds.spawn(async move {
+            stopping.cancelled().await;
+            health.stop();
+        });
+        serve(listener, endpoint, &self.limits, stop).await;
+        feeds.join_all().await;
+        pipeline.cancel();
+        tasks.join_all().await;
+        self.parts.store.close().await.context("the store did not close cleanly")
+    }
+
+    /// Runs relay and averager until everything stored has its averages: the end of an import.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn drain(self, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        let pipeline = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let (relay, averager) = (self.relay, self.averager);
+        let token = pipeline.clone();
+        tasks.spawn(async move { averager.run(token).await });
+        let token = pipeline.clone();
+        tasks.spawn(async move { relay.run(token).await });
+        loop {
+            let depth = self.parts.store.depth().await?;
+            progress(depth);
+            if depth == 0 {
+                break;
+            }
+            self.parts.clock.sleep(std::time::Duration::from_millis(20)).await;
+        }
+        pipeline.cancel();
+        tasks.join_all().await;
+        self.parts.store.close().await.context("the store did not close cleanly")
+    }
+}
+
+fn api_settings(config: &Config, demo: bool) -> ApiSettings {
+    let mut allowed_hosts = config.server.allowed_hosts.clone();
+    // Bound to the network, the names a client may use are not known, unless they are listed.
+    if config.server.host.is_loopback() || !allowed_hosts.is_empty() {
+        allowed_hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+        allowed_hosts.push(config.server.host.to_string());
+    }
+    ApiSettings {
+        quote_max_age: config.quotes.max_age,
+        default_window: config.averages.windows[0],
+        max_body_bytes: config.server.max_body_bytes,
+        max_batch_bytes: config.server.max_batch_bytes,
+        body_timeout: config.server.body_timeout,
+        allowed_hosts,
+        demo,
+        version: VERSION,
+        mode: match config.mode {
+            Mode::Edge => "edge",
+        },
+    }
+}
+
+fn demo_feeds(config: &Config, ingest: &Arc<Ingest>, clock: &Arc<dyn Clock>) -> Vec<Feed> {
+    let interval = config.demo.interval;
+    let replay = Replay::of_stocks(Arc::clone(clock), interval);
+    let simulated = Simulated::new(Arc::clone(clock), DEMO_SEED);
+    let stocks = replay.symbols();
+    let others = SIMULATED.into_iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+    let sources: [(Arc<dyn PriceProvider>, Vec<Symbol>); 2] =
+        [(Arc::new(replay), stocks), (Arc::new(simulated), others)];
+    sources
+        .into_iter()
+        .map(|(provider, symbols)| {
+            Feed::new(provider, symbols, interval, Arc::clone(ingest), Arc::clone(clock))
+        })
+        .collect()
+}
+
+/// The process has one metrics recorder, whoever asks first installs it.
+fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let buckets = [
+                0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
+                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+            ];
+            let recorder = PrometheusBuilder::new()
+                .set_buckets(&buckets)
+                .expect("there are buckets")
+                .build_recorder();
+            let handle = recorder.handle();
+            // Somebody else's recorder stays; ours then renders nothing.
+            let _ = ::metrics::set_global_recorder(recorder);
+            metrics::describe();
+            handle
+        })
+        .clone()
+}
+
+/// Binds the configured address.
+///
+/// # Errors
+/// When it is taken or not ours.
+pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("server.host, server.port: {address} cannot be listened on"))
+}

@@ -1,0 +1,212 @@
+//! Backups: one JSON line a record, then one line that says how many there were.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use super::DecodeError;
+use crate::model::{
+    Amount, Currency, DeadLetter, ExternalId, Observation, Price, PriceId, PriceVersion,
+    ProviderName, RawPayload, Sequence, SnapshotRecord, Symbol, TimeSource, Timestamp,
+};
+
+/// The version of the format, in its first line.
+pub const FORMAT: u32 = 1;
+
+/// One line of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    Record(SnapshotRecord),
+    /// The last line: the records before it, and the SHA-256 of their lines in hexadecimal.
+    End {
+        n_records: u64,
+        sha256: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Wire {
+    Counters {
+        format: u32,
+        last_price_id: u64,
+        last_sequence: u64,
+    },
+    Price {
+        id: u64,
+        symbol: String,
+        timestamp: String,
+        source: String,
+        external_id: Option<String>,
+        versions: Vec<WireVersion>,
+    },
+    DeadLetter {
+        id: u64,
+        reason: String,
+        attempts: u32,
+        key: String,
+        payload: Vec<u8>,
+        headers: Vec<(String, String)>,
+        parked_at: String,
+    },
+    End {
+        records: u64,
+        sha256: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireVersion {
+    version: u32,
+    price: Number,
+    volume: Option<Number>,
+    currency: String,
+    received_at: String,
+    superseded_at: Option<String>,
+    deleted: bool,
+    time_source: u8,
+    raw: Option<String>,
+}
+
+/// Encodes a line, without its end of line.
+pub fn encode(line: &Line) -> Vec<u8> {
+    let wire = match line {
+        Line::Record(SnapshotRecord::Counters { last_price_id, last_sequence }) => Wire::Counters {
+            format: FORMAT,
+            last_price_id: *last_price_id,
+            last_sequence: last_sequence.0,
+        },
+        Line::Record(SnapshotRecord::History(versions)) => history_to_wire(versions),
+        Line::Record(SnapshotRecord::DeadLetter(letter)) => Wire::DeadLetter {
+            id: letter.id,
+            reason: letter.reason.clone(),
+            attempts: letter.attempts,
+            key: letter.key.clone(),
+            payload: letter.payload.clone(),
+            headers: letter.headers.clone(),
+            parked_at: letter.parked_at.to_string(),
+        },
+        Line::End { n_records, sha256 } => {
+            Wire::End { records: *n_records, sha256: sha256.clone() }
+        }
+    };
+    serde_json::to_vec(&wire).expect("strings and numbers always serialise")
+}
+
+/// # Errors
+/// When the line is none of a backup of a known format.
+pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
+    let wire: Wire = serde_json::from_slice(bytes).map_err(DecodeError::invalid)?;
+    let record = match wire {
+        Wire::Counters { format, .. } if format != FORMAT => {
+            return Err(DecodeError::UnknownVersion(u64::from(format)));
+        }
+        Wire::Counters { last_price_id, last_sequence, .. } => {
+            SnapshotRecord::Counters { last_price_id, last_sequence: Sequence(last_sequence) }
+        }
+        Wire::Price { id, symbol, timestamp, source, external_id, versions } => {
+            let base = Base {
+                id: PriceId::new(id)
+                    .ok_or_else(|| DecodeError::invalid(format!("no price id: {id}")))?,
+                symbol: Symbol::parse(&symbol).map_err(DecodeError::invalid)?,
+                observed_at: Timestamp::parse(&timestamp).map_err(DecodeError::invalid)?,
+                provider: ProviderName::parse(&source).map_err(DecodeError::invalid)?,
+                external_id: external_id
+                    .map(|id| ExternalId::parse(&id))
+                    .transpose()
+                    .map_err(DecodeError::invalid)?,
+            };
+            let versions = versions.into_iter().map(|version| base.version(version));
+            SnapshotRecord::History(versions.collect::<Result<_, _>>()?)
+        }
+        Wire::DeadLetter { id, reason, attempts, key, payload, headers, parked_at } => {
+            let parked_at = Timestamp::parse(&parked_at).map_err(DecodeError::invalid)?;
+            SnapshotRecord::DeadLetter(DeadLetter {
+                id,
+                reason,
+                attempts,
+                key,
+                payload,
+                headers,
+                parked_at,
+            })
+        }
+        Wire::End { records, sha256 } => return Ok(Line::End { n_records: records, sha256 }),
+    };
+    Ok(Line::Record(record))
+}
+
+/// What all versions of a price share.
+struct Base {
+    id: PriceId,
+    symbol: Symbol,
+    observed_at: Timestamp,
+    provider: ProviderName,
+    external_id: Option<ExternalId>,
+}
+
+impl Base {
+    fn version(&self, wire: WireVersion) -> Result<PriceVersion, DecodeError> {
+        let amount = |number: &Number| Amount::parse(number.as_str()).map_err(DecodeError::invalid);
+        let time = |text: &str| Timestamp::parse(text).map_err(DecodeError::invalid);
+        let observation = Observation {
+            symbol: self.symbol.clone(),
+            provider: self.provider.clone(),
+            observed_at: self.observed_at,
+            external_id: self.external_id.clone(),
+            price: amount(&wire.price)?,
+            volume: wire.volume.as_ref().map(amount).transpose()?,
+            currency: Currency::parse(&wire.currency).map_err(DecodeError::invalid)?,
+            received_at: time(&wire.received_at)?,
+            time_source: match wire.time_source {
+                0 => TimeSource::Provider,
+                1 => TimeSource::DateOnly,
+                2 => TimeSource::Received,
+                other => return Err(DecodeError::invalid(format!("no time source: {other}"))),
+            },
+            raw: wire.raw.map(|raw| RawPayload(raw.into())),
+        };
+        Ok(PriceVersion {
+            price: Price { id: self.id, version: wire.version, observation },
+            superseded_at: wire.superseded_at.as_deref().map(time).transpose()?,
+            deleted: wire.deleted,
+        })
+    }
+}
+
+fn history_to_wire(versions: &[PriceVersion]) -> Wire {
+    let current = &versions.last().expect("a price has at least one version").price;
+    let observation = &current.observation;
+    Wire::Price {
+        id: current.id.get(),
+        symbol: observation.symbol.to_string(),
+        timestamp: observation.observed_at.to_string(),
+        source: observation.provider.to_string(),
+        external_id: observation.external_id.as_ref().map(|id| id.as_str().to_owned()),
+        versions: versions.iter().map(version_to_wire).collect(),
+    }
+}
+
+fn version_to_wire(version: &PriceVersion) -> WireVersion {
+    let number = |amount: Amount| {
+        Number::from_str(&amount.to_string()).expect("a plain decimal is a JSON number")
+    };
+    let observation = &version.price.observation;
+    WireVersion {
+        version: version.price.version,
+        price: number(observation.price),
+        volume: observation.volume.map(number),
+        currency: observation.currency.to_string(),
+        received_at: observation.received_at.to_string(),
+        superseded_at: version.superseded_at.map(|instant| instant.to_string()),
+        deleted: version.deleted,
+        time_source: match observation.time_source {
+            TimeSource::Provider => 0,
+            TimeSource::DateOnly => 1,
+            TimeSource::Received => 2,
+        },
+        raw: observation.raw.as_ref().map(|raw| raw.0.to_string()),
+    }
+}

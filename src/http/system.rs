@@ -1,0 +1,137 @@
+//! Alive, ready, and what is measured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::error::ApiError;
+use super::{ApiSettings, Services, Tag};
+use crate::services::health::{Health, PartState};
+
+#[derive(Debug, Object)]
+#[oai(read_only_all)]
+pub struct Alive {
+    pub status: String,
+}
+
+#[derive(Debug, Object)]
+#[oai(read_only_all)]
+pub struct Readiness {
+    /// `ready`, `degraded` (works, but a part does not as it should) or `down`
+    pub status: String,
+    /// The parts by name
+    pub checks: BTreeMap<String, Check>,
+}
+
+#[derive(Debug, Object)]
+#[oai(read_only_all)]
+pub struct Check {
+    /// `ok`, `degraded` or `down`
+    pub status: String,
+    /// What is the matter
+    pub detail: Option<String>,
+}
+
+#[derive(ApiResponse)]
+pub enum ReadyAnswer {
+    /// Everything needed works
+    #[oai(status = 200)]
+    Ready(Json<Readiness>),
+    /// Something needed does not work; `checks` names it
+    #[oai(status = 503)]
+    Down(Json<Readiness>),
+}
+
+/// What runs here.
+#[derive(Debug, Object)]
+#[oai(read_only_all)]
+pub struct SystemRecord {
+    pub version: String,
+    /// `edge` or `full`
+    pub mode: String,
+    /// Some prices are replayed or simulated
+    pub demo: bool,
+    pub store: String,
+    pub symbols: u64,
+    pub prices: u64,
+    pub averages: u64,
+    pub dead_letters: u64,
+    pub store_bytes: u64,
+    /// Events committed and not yet safely on the bus
+    pub outbox: u64,
+}
+
+pub struct SystemApi {
+    services: Services,
+    settings: ApiSettings,
+    health: Arc<Health>,
+}
+
+impl SystemApi {
+    pub fn new(services: &Services, settings: &ApiSettings) -> Self {
+        Self {
+            health: Arc::clone(&services.health),
+            services: services.clone(),
+            settings: settings.clone(),
+        }
+    }
+}
+
+#[OpenApi(tag = "Tag::System")]
+impl SystemApi {
+    /// Is the process alive?
+    #[oai(path = "/health", method = "get", operation_id = "health")]
+    async fn health(&self) -> Json<Alive> {
+        Json(Alive { status: "healthy".into() })
+    }
+
+    /// Can it do its work?
+    #[oai(path = "/ready", method = "get", operation_id = "ready")]
+    async fn ready(&self) -> ReadyAnswer {
+        let parts = self.health.parts().await;
+        let down = parts.iter().any(|(_, state)| matches!(state, PartState::Down(_)));
+        let degraded = parts.iter().any(|(_, state)| matches!(state, PartState::Degraded(_)));
+        let status = match (down, degraded) {
+            (true, _) => "down",
+            (false, true) => "degraded",
+            (false, false) => "ready",
+        };
+        let checks = parts.into_iter().map(|(name, state)| {
+            let (status, detail) = match state {
+                PartState::Ok => ("ok", None),
+                PartState::Degraded(detail) => ("degraded", Some(detail)),
+                PartState::Down(detail) => ("down", Some(detail)),
+            };
+            (name.to_owned(), Check { status: status.into(), detail })
+        });
+        let readiness = Json(Readiness { status: status.into(), checks: checks.collect() });
+        if down { ReadyAnswer::Down(readiness) } else { ReadyAnswer::Ready(readiness) }
+    }
+
+    /// Metrics in the text format of Prometheus
+    #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
+    async fn metrics(&self) -> PlainText<String> {
+        self.health.record_metrics().await;
+        PlainText((self.services.metrics)())
+    }
+
+    /// What runs here
+    #[oai(path = "/v1/system", method = "get", operation_id = "system")]
+    async fn system(&self) -> Result<Json<SystemRecord>, ApiError> {
+        let status = self.services.store.status().await?;
+        Ok(Json(SystemRecord {
+            version: self.settings.version.into(),
+            mode: self.settings.mode.into(),
+            demo: self.settings.demo,
+            store: status.backend.into(),
+            symbols: status.n_symbols,
+            prices: status.n_prices,
+            averages: status.n_averages,
+            dead_letters: status.n_dead_letters,
+            store_bytes: status.size_bytes,
+            outbox: self.services.store.depth().await?,
+        }))
+    }
+}

@@ -1,0 +1,16 @@
+//! Whole stores as records: what backups, restores and migrations carry.
+
+use super::{DeadLetter, PriceVersion, Sequence};
+
+/// One record of a whole-store copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotRecord {
+    /// Comes first: the counters that must not run backwards in the copy.
+    Counters {
+        last_price_id: u64,
+        last_sequence: Sequence,
+    },
+    /// All versions of one price, oldest first.
+    History(Vec<PriceVersion>),
+    DeadLetter(DeadLetter),
+}

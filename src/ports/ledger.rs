@@ -1,0 +1,61 @@
+//! What must not be forgotten about providers: calls counted, breakers, unknown symbols, receipts.
+
+use async_trait::async_trait;
+
+use super::store::StoreError;
+use crate::model::{AssetClass, ProviderName, Symbol, Timestamp};
+pub use crate::model::{
+    AssetList, Attempt, AttemptOutcome, CallStatistics, ProviderLedger, Receipt, ReceiptAnswer,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The accounts of providers and the receipts of symbols.
+#[async_trait]
+pub trait LedgerStore: Send + Sync {
+    /// Every account, by name.
+    async fn ledgers(&self) -> Result<Vec<ProviderLedger>>;
+
+    /// Writes an account over what is there, and returns only when that is durable: a call that
+    /// was counted is not forgotten by a crash.
+    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<()>;
+
+    /// Remembers that a provider does not list these symbols. What ran out before `now` is
+    /// forgotten; at the bound of the memory new symbols are not remembered. May be lost in a
+    /// crash.
+    async fn remember_unknown(
+        &self,
+        provider: &ProviderName,
+        symbols: &[Symbol],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<()>;
+
+    /// Which of these symbols the provider is known not to list at `now`, and until when.
+    async fn unknown_symbols(
+        &self,
+        provider: &ProviderName,
+        symbols: &[Symbol],
+        now: Timestamp,
+    ) -> Result<Vec<(Symbol, Timestamp)>>;
+
+    /// Forgets what was remembered as unknown for a provider.
+    async fn forget_unknown(&self, provider: &ProviderName) -> Result<()>;
+
+    /// Keeps the newest receipt of each symbol. At the bound of the memory receipts of symbols
+    /// that have none yet are dropped. May be lost in a crash.
+    async fn save_receipts(&self, receipts: Vec<Receipt>) -> Result<()>;
+
+    /// The newest receipt of a symbol.
+    async fn receipt(&self, symbol: &Symbol) -> Result<Option<Receipt>>;
+}
+
+/// The lists of assets, one for each provider and class.
+#[async_trait]
+pub trait AssetStore: Send + Sync {
+    /// Replaces the list of this class and provider.
+    async fn save_assets(&self, list: AssetList) -> Result<()>;
+
+    /// Every stored list of a class, by provider.
+    async fn asset_lists(&self, class: AssetClass) -> Result<Vec<AssetList>>;
+}

@@ -1,0 +1,345 @@
+//! From events to moving averages.
+//!
+//! An event only says *where* something changed. The averages are computed from what the store
+//! holds now, so a second delivery, another order, or a correction that arrives first all end with
+//! the same rows: those a batch computation over the stored prices gives.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::relay::Backoff;
+use crate::model::{
+    Amount, DeadLetter, MovingAverage, Position, PriceEvent, RollingMean, Symbol, Window,
+};
+use crate::ports::bus::RawMessage;
+use crate::ports::{
+    AverageUpdate, BusError, Clock, ConsumerPosition, Delivery, EventBus, Store, StoreError,
+    StoreErrorKind,
+};
+use crate::telemetry::metrics;
+
+/// Deliveries worked on in one step.
+const BATCH: usize = 2_000;
+/// Prices read at once; more are read in portions.
+const READ_AT_ONCE: usize = 4_096;
+
+/// Keeps one average per price and configured window. Nothing else writes averages.
+pub struct Averager {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    settings: AveragerSettings,
+}
+
+/// What the averager is told by configuration.
+#[derive(Debug, Clone)]
+pub struct AveragerSettings {
+    pub group: String,
+    /// At least one.
+    pub windows: Vec<Window>,
+    /// Attempts before a delivery that fails by itself is parked.
+    pub max_attempts: u32,
+}
+
+impl Averager {
+    pub fn new(
+        store: Arc<dyn Store>,
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        settings: AveragerSettings,
+    ) -> Self {
+        Self { store, bus, clock, settings }
+    }
+
+    /// Runs until cancelled. What is under way then is delivered again.
+    pub async fn run(&self, cancel: CancellationToken) {
+        let _ = cancel.run_until_cancelled(self.average_for_ever()).await;
+    }
+
+    async fn average_for_ever(&self) {
+        let mut pause = Backoff::default();
+        loop {
+            if let Err(error) = self.consume(&mut pause).await {
+                tracing::warn!(%error, "the averager starts over");
+                metrics::pipeline_retry("averager");
+            }
+            self.clock.sleep(pause.next()).await;
+        }
+    }
+
+    async fn consume(
+        &self,
+        pause: &mut Backoff,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.materialise().await?;
+        let mut subscription = self.bus.subscribe(&self.settings.group).await?;
+        loop {
+            let deliveries = subscription.next(BATCH).await?;
+            while let Err(error) = self.apply(&deliveries).await {
+                // The store is away: nobody's fault but its own, so nothing is given up.
+                tracing::warn!(%error, "averages wait for the store");
+                metrics::pipeline_retry("averager");
+                self.clock.sleep(pause.next()).await;
+            }
+            subscription.ack().await?;
+            pause.reset();
+        }
+    }
+
+    /// Stores the effect of deliveries and how far they reach.
+    async fn apply(&self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        let mut touched: BTreeMap<Symbol, BTreeSet<Position>> = BTreeMap::new();
+        for delivery in deliveries {
+            match &delivery.event {
+                Ok(event) => {
+                    touched.entry(event.symbol.clone()).or_default().insert(event.position());
+                }
+                Err(reason) => self.park(&delivery.message, reason, 1).await?,
+            }
+        }
+        let mut update =
+            AverageUpdate { positions: self.positions(deliveries), ..AverageUpdate::default() };
+        for (symbol, positions) in &touched {
+            let outcome =
+                self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
+            if let Err(error) = outcome {
+                if error.kind != StoreErrorKind::Corrupt {
+                    return Err(error);
+                }
+                self.park_poison(symbol, deliveries, error).await?;
+            }
+        }
+        let n_averages = update.averages.len() as u64;
+        self.store.apply_averages(update).await?;
+        metrics::averages_stored(n_averages);
+        Ok(())
+    }
+
+    fn positions(&self, deliveries: &[Delivery]) -> Vec<ConsumerPosition> {
+        let mut last: BTreeMap<i32, u64> = BTreeMap::new();
+        for delivery in deliveries {
+            let offset = last.entry(delivery.partition).or_default();
+            *offset = (*offset).max(delivery.offset);
+        }
+        let group = &self.settings.group;
+        last.into_iter()
+            .map(|(partition, offset)| ConsumerPosition { group: group.clone(), partition, offset })
+            .collect()
+    }
+
+    /// Adds to `update` every average that a change at `touched` may have moved.
+    async fn recompute(
+        &self,
+        symbol: &Symbol,
+        touched: &BTreeSet<Position>,
+        windows: &[Window],
+        update: &mut AverageUpdate,
+    ) -> Result<(), StoreError> {
+        let longest = windows.iter().map(|window| window.len()).max().unwrap_or(1);
+        let touched: Vec<Position> = touched.iter().copied().collect();
+        let mut rest = touched.as_slice();
+        while let Some(first) = rest.first() {
+            let n_from = (longest + rest.len()).min(READ_AT_ONCE.max(longest + 1));
+            let values = self.store.values_around(symbol, *first, longest - 1, n_from).await?;
+            let n_behind = values.len() - values.partition_point(|(at, _)| at < first);
+            let portion = Portion { symbol, values: &values, to_end: n_behind < n_from };
+            let n_done = portion.n_covered(rest, longest);
+            let (done, remaining) = rest.split_at(n_done);
+            for window in windows {
+                portion.average(done, *window, update);
+            }
+            rest = remaining;
+        }
+        Ok(())
+    }
+
+    /// Computes averages that the store does not have for all its prices: those of windows that
+    /// are new in the configuration, and all of them after a restore.
+    async fn materialise(&self) -> Result<(), StoreError> {
+        let stored = self.store.materialised_windows().await?;
+        let mut wanted = self.settings.windows.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if stored == wanted {
+            return Ok(());
+        }
+        let missing: Vec<Window> =
+            wanted.iter().filter(|window| !stored.contains(window)).copied().collect();
+        let mut after = None;
+        loop {
+            let symbols = self.store.symbols(after.as_ref(), 1_000).await?;
+            let Some(last) = symbols.last().cloned() else { break };
+            if !missing.is_empty() {
+                for symbol in &symbols {
+                    self.materialise_symbol(symbol, &missing).await?;
+                }
+            }
+            after = Some(last);
+        }
+        self.store.set_materialised_windows(&wanted).await
+    }
+
+    async fn materialise_symbol(
+        &self,
+        symbol: &Symbol,
+        windows: &[Window],
+    ) -> Result<(), StoreError> {
+        let mut rolling: Vec<RollingMean> = windows.iter().copied().map(RollingMean::new).collect();
+        let mut from = Position::MIN;
+        loop {
+            let values = self.store.values_around(symbol, from, 0, READ_AT_ONCE).await?;
+            let Some((last, _)) = values.last().copied() else { return Ok(()) };
+            let mut update = AverageUpdate::default();
+            for (at, price) in &values {
+                for (rolling, window) in rolling.iter_mut().zip(windows) {
+                    if let Some(mean) = rolling.push(*price) {
+                        let symbol = symbol.clone();
+                        update.averages.push(MovingAverage {
+                            symbol,
+                            window: *window,
+                            at: *at,
+                            mean,
+                        });
+                    }
+                }
+            }
+            metrics::averages_stored(update.averages.len() as u64);
+            self.store.apply_averages(update).await?;
+            if values.len() < READ_AT_ONCE {
+                return Ok(());
+            }
+            from = behind(last);
+        }
+    }
+
+    /// Parks the events of a symbol whose prices cannot be read, after trying again.
+    async fn park_poison(
+        &self,
+        symbol: &Symbol,
+        deliveries: &[Delivery],
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        let events = deliveries.iter().filter_map(|delivery| {
+            delivery.event.as_ref().ok().map(|event| (event, &delivery.message))
+        });
+        for (event, message) in events.filter(|(event, _)| event.symbol == *symbol) {
+            self.park_event(event, message, &error).await?;
+        }
+        Ok(())
+    }
+
+    async fn park_event(
+        &self,
+        event: &PriceEvent,
+        message: &RawMessage,
+        error: &StoreError,
+    ) -> Result<(), StoreError> {
+        let at = BTreeSet::from([event.position()]);
+        let mut reason = error.to_string();
+        for _ in 1..self.settings.max_attempts {
+            let mut update = AverageUpdate::default();
+            match self.recompute(&event.symbol, &at, &self.settings.windows, &mut update).await {
+                Ok(()) => return self.store.apply_averages(update).await,
+                Err(error) if error.kind == StoreErrorKind::Corrupt => reason = error.to_string(),
+                Err(error) => return Err(error),
+            }
+        }
+        let encoded;
+        let message = if message.payload.is_empty() {
+            encoded = self.bus.encode(event);
+            &encoded
+        } else {
+            message
+        };
+        self.park(message, &reason, self.settings.max_attempts).await
+    }
+
+    async fn park(
+        &self,
+        message: &RawMessage,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), StoreError> {
+        tracing::warn!(reason, "a delivery is parked as a dead letter");
+        let letter = DeadLetter {
+            id: 0,
+            reason: reason.to_owned(),
+            attempts,
+            key: message.key.clone(),
+            payload: message.payload.clone(),
+            headers: message.headers.clone(),
+            parked_at: self.clock.now(),
+        };
+        self.store.park(letter).await?;
+        metrics::dead_letter();
+        if let Err(BusError(error)) = self.bus.dead_letter(message, reason).await {
+            tracing::warn!(%error, "the dead letter is in the store but not on its topic");
+        }
+        Ok(())
+    }
+}
+
+/// Consecutive prices of one symbol, read in one snapshot.
+struct Portion<'a> {
+    symbol: &'a Symbol,
+    values: &'a [(Position, Amount)],
+    /// No price lies behind the last one.
+    to_end: bool,
+}
+
+impl Portion<'_> {
+    /// How many of the first `touched` positions have all averages they touch in this portion.
+    fn n_covered(&self, touched: &[Position], longest: usize) -> usize {
+        if self.to_end {
+            return touched.len();
+        }
+        touched.partition_point(|at| self.index_of(*at) + longest <= self.values.len())
+    }
+
+    /// The place of a position, or of the first price behind it when it was deleted.
+    fn index_of(&self, at: Position) -> usize {
+        self.values.partition_point(|(position, _)| *position < at)
+    }
+
+    /// Adds the averages of one window that changes at `touched` (ascending) may have moved.
+    fn average(&self, touched: &[Position], window: Window, update: &mut AverageUpdate) {
+        let mut rolling = RollingMean::new(window);
+        let mut touched = touched.iter().copied().peekable();
+        // Prices before this index are touched: a change moves its own average and those of the
+        // next `window - 1` prices.
+        let mut touched_until = 0;
+        for (index, (at, price)) in self.values.iter().enumerate() {
+            while let Some(change) = touched.next_if(|change| change <= at) {
+                touched_until = index + window.len();
+                if change != *at {
+                    // Nothing lies here any more, so the next price is one of those behind it.
+                    touched_until -= 1;
+                    update.removed.push((self.symbol.clone(), window, change));
+                }
+            }
+            let mean = rolling.push(*price);
+            if index < touched_until {
+                match mean {
+                    Some(mean) => update.averages.push(MovingAverage {
+                        symbol: self.symbol.clone(),
+                        window,
+                        at: *at,
+                        mean,
+                    }),
+                    None => update.removed.push((self.symbol.clone(), window, *at)),
+                }
+            }
+        }
+        update.removed.extend(touched.map(|change| (self.symbol.clone(), window, change)));
+    }
+}
+
+/// The first position behind `at`.
+fn behind(at: Position) -> Position {
+    match crate::model::PriceId::new(at.id.get() + 1) {
+        Some(id) => Position { id, ..at },
+        None => Position::MAX,
+    }
+}

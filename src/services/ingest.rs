@@ -1,0 +1,96 @@
+//! The only way in: validates, stores price and event in one transaction, and keeps the cache true.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::draft::{CheckedValue, Checker, TimeFormat};
+use crate::model::{Observation, Price, PriceId, RawPayload};
+use crate::ports::{Appended, Clock, Correction, QuoteCache, Store, StoreError};
+use crate::telemetry::metrics;
+
+/// Takes prices in. No other component writes them.
+pub struct Ingest {
+    store: Arc<dyn Store>,
+    cache: Arc<dyn QuoteCache>,
+    clock: Arc<dyn Clock>,
+    max_future: Duration,
+}
+
+impl Ingest {
+    /// `max_future` is how far ahead of our clock an observation may lie.
+    pub fn new(
+        store: Arc<dyn Store>,
+        cache: Arc<dyn QuoteCache>,
+        clock: Arc<dyn Clock>,
+        max_future: Duration,
+    ) -> Self {
+        Self { store, cache, clock, max_future }
+    }
+
+    /// What drafts that arrive now are checked against.
+    pub fn checker(&self, time_format: TimeFormat) -> Checker {
+        Checker { now: self.clock.now(), max_future: self.max_future, time_format }
+    }
+
+    /// Stores observations and answers what became of each, in order, once all are durable.
+    ///
+    /// # Errors
+    /// When the store fails; then none is acknowledged and all may be sent again.
+    pub async fn record(&self, batch: Vec<Observation>) -> Result<Vec<Appended>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let outcomes = self.store.append(batch).await?;
+        let (mut n_stored, mut n_duplicate, mut n_conflict) = (0, 0, 0);
+        for outcome in &outcomes {
+            match outcome {
+                Appended::New(price) => {
+                    n_stored += 1;
+                    self.cache.offer(Arc::new(price.clone())).await;
+                }
+                Appended::Duplicate(_) => n_duplicate += 1,
+                Appended::Conflict(_) => n_conflict += 1,
+            }
+        }
+        metrics::prices_appended(n_stored, n_duplicate, n_conflict);
+        Ok(outcomes)
+    }
+
+    /// Gives a price another value; none when it is unknown or deleted.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn correct(
+        &self,
+        id: PriceId,
+        value: CheckedValue,
+        raw: Option<RawPayload>,
+    ) -> Result<Option<Price>, StoreError> {
+        let correction = Correction {
+            price: value.price,
+            volume: value.volume,
+            currency: value.currency,
+            received_at: self.clock.now(),
+            raw,
+        };
+        let corrected = self.store.correct(id, correction).await?;
+        if let Some(price) = &corrected {
+            self.cache.invalidate(&price.observation.symbol).await;
+            metrics::price_corrected();
+        }
+        Ok(corrected)
+    }
+
+    /// Deletes a price, keeping its history; none when it is unknown or deleted already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn delete(&self, id: PriceId) -> Result<Option<Price>, StoreError> {
+        let deleted = self.store.delete(id, self.clock.now()).await?;
+        if let Some(price) = &deleted {
+            self.cache.invalidate(&price.observation.symbol).await;
+            metrics::price_deleted();
+        }
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,17 @@
+//! The REST API of a running service, over real connections.
+
+#[path = "../support/app.rs"]
+mod app;
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
+#[path = "../support/upstream.rs"]
+mod upstream;
+
+mod averages;
+mod batch;
+mod errors;
+mod hostile;
+mod openapi;
+mod prices;
+mod quotes;

@@ -1,0 +1,7 @@
+//! The live streams and the dashboard: the fan-out by itself, then both over real connections.
+
+mod dashboard;
+mod fan_out;
+mod log;
+mod service;
+mod streams;
