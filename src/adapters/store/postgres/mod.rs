@@ -23,6 +23,8 @@ mod averages;
 mod committed;
 mod dead_letters;
 mod error;
+mod jobs;
+mod ledger;
 mod snapshot;
 mod store;
 
