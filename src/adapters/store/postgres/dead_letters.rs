@@ -38,7 +38,8 @@ impl DeadLetterStore for PostgresStore {
         self.db
             .within(async {
                 let rows = sqlx::query(
-                    "select id, reason, attempts, payload, header_names, header_values, parked_at, message_key \
+                    "select id, reason, attempts, payload, header_names, header_values, parked_at, \
+                            message_key \
                        from dead_letters where id > $1 order by id limit $2",
                 )
                 .bind(bigint(after))
@@ -55,7 +56,8 @@ impl DeadLetterStore for PostgresStore {
         self.db
             .within(async {
                 let row = sqlx::query(
-                    "select id, reason, attempts, payload, header_names, header_values, parked_at, message_key \
+                    "select id, reason, attempts, payload, header_names, header_values, parked_at, \
+                            message_key \
                        from dead_letters where id = $1",
                 )
                 .bind(bigint(id))

@@ -114,7 +114,8 @@ impl Snapshot for PostgresSnapshot {
         }
         if let Place::DeadLetters(after) = self.place {
             let rows = sqlx::query(
-                "select id, reason, attempts, payload, header_names, header_values, parked_at, message_key \
+                "select id, reason, attempts, payload, header_names, header_values, parked_at, \
+                        message_key \
                    from dead_letters where id > $1 order by id limit $2",
             )
             .bind(after)
