@@ -9,6 +9,8 @@ mod averages;
 mod backend;
 mod dead_letters;
 mod extremes;
+mod jobs;
+mod ledger;
 mod lists;
 mod outbox;
 mod snapshots;
@@ -111,6 +113,14 @@ macro_rules! cases {
                 whole::a_fresh_store_is_empty,
                 whole::status_counts_what_is_there,
                 whole::a_closed_store_is_unavailable,
+                jobs::jobs_are_listed_and_their_ids_never_used_again,
+                jobs::the_longest_due_is_claimed_first_and_once,
+                jobs::concurrent_claims_share_the_jobs,
+                jobs::only_the_holder_books_a_run,
+                ledger::accounts_are_written_over_and_read_by_name,
+                ledger::unknown_symbols_are_forgotten_in_time,
+                ledger::the_newest_receipt_of_a_symbol_is_kept,
+                ledger::a_list_of_assets_replaces_the_one_before,
                 snapshots::a_snapshot_does_not_see_later_changes,
             }
             two {

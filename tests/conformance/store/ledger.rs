@@ -1,0 +1,86 @@
+//! What is remembered about providers: accounts, unknown symbols, receipts and lists of assets.
+
+use std::sync::Arc;
+
+use tickerd::model::{
+    Asset, AssetClass, AssetList, BreakerState, CallStatistics, ProviderLedger, Receipt,
+};
+use tickerd::ports::Store;
+
+use crate::build::{currency, provider, second, symbol};
+
+pub(crate) async fn accounts_are_written_over_and_read_by_name(store: Arc<dyn Store>) {
+    let ledger = |name, n_failures, n_calls| ProviderLedger {
+        provider: provider(name),
+        used: Vec::new(),
+        breaker: BreakerState::Closed { n_failures },
+        calls: CallStatistics { n_calls, ..CallStatistics::default() },
+    };
+    for (name, n_failures, n_calls) in [("kraken", 0, 1), ("alpha", 1, 2), ("kraken", 3, 4)] {
+        store.save_ledger(ledger(name, n_failures, n_calls)).await.expect("saved");
+    }
+    let expected = [ledger("alpha", 1, 2), ledger("kraken", 3, 4)];
+    assert_eq!(store.ledgers().await.expect("accounts"), expected);
+}
+
+pub(crate) async fn unknown_symbols_are_forgotten_in_time(store: Arc<dyn Store>) {
+    let (kraken, alpha) = (provider("kraken"), provider("alpha"));
+    let (x, y, z) = (symbol("X"), symbol("Y"), symbol("Z"));
+    let given = [y.clone(), x.clone(), y.clone()];
+    store.remember_unknown(&kraken, &given, second(1), second(9)).await.expect("remembered");
+    store.remember_unknown(&kraken, &[y.clone()], second(2), second(20)).await.expect("remembered");
+    store.remember_unknown(&alpha, &[z.clone()], second(1), second(20)).await.expect("remembered");
+    let asked = [z.clone(), y.clone(), x.clone()];
+    let unknown = store.unknown_symbols(&kraken, &asked, second(8)).await.expect("symbols");
+    assert_eq!(unknown, [(y.clone(), second(20)), (x, second(9))]);
+    let unknown = store.unknown_symbols(&kraken, &asked, second(9)).await.expect("symbols");
+    assert_eq!(unknown, [(y, second(20))]);
+    store.forget_unknown(&kraken).await.expect("forgotten");
+    assert_eq!(store.unknown_symbols(&kraken, &asked, second(1)).await.expect("symbols"), []);
+    let unknown = store.unknown_symbols(&alpha, &asked, second(1)).await.expect("symbols");
+    assert_eq!(unknown, [(z, second(20))]);
+}
+
+pub(crate) async fn the_newest_receipt_of_a_symbol_is_kept(store: Arc<dyn Store>) {
+    let receipt = |text, secs| Receipt {
+        symbol: symbol(text),
+        asked_at: second(secs),
+        tried: Vec::new(),
+        answer: None,
+    };
+    store.save_receipts(Vec::new()).await.expect("saved");
+    store.save_receipts(vec![receipt("X", 1), receipt("X", 2)]).await.expect("saved");
+    assert_eq!(store.receipt(&symbol("X")).await.expect("read"), Some(receipt("X", 2)));
+    store.save_receipts(vec![receipt("Y", 3), receipt("X", 4)]).await.expect("saved");
+    for (text, expected) in
+        [("X", Some(receipt("X", 4))), ("Y", Some(receipt("Y", 3))), ("Z", None)]
+    {
+        assert_eq!(store.receipt(&symbol(text)).await.expect("read"), expected, "{text}");
+    }
+}
+
+pub(crate) async fn a_list_of_assets_replaces_the_one_before(store: Arc<dyn Store>) {
+    let list = |name, class, symbols: &[&str]| AssetList {
+        class,
+        provider: provider(name),
+        updated_at: second(1),
+        assets: symbols
+            .iter()
+            .map(|text| Asset {
+                symbol: symbol(text),
+                name: "a \"name\" ₿".to_owned(),
+                exchange: None,
+                currency: currency("USD"),
+            })
+            .collect(),
+    };
+    let (crypto, stock) = (AssetClass::Crypto, AssetClass::Stock);
+    let kept = [list("alpha", crypto, &[]), list("kraken", crypto, &["BTC-USD", "ETH-USD"])];
+    store.save_assets(list("kraken", crypto, &["BTC-USD"])).await.expect("saved");
+    store.save_assets(list("kraken", stock, &["AAPL"])).await.expect("saved");
+    for list in &kept {
+        store.save_assets(list.clone()).await.expect("saved");
+    }
+    assert_eq!(store.asset_lists(crypto).await.expect("lists"), kept);
+    assert_eq!(store.asset_lists(stock).await.expect("lists"), [list("kraken", stock, &["AAPL"])]);
+}
