@@ -1,5 +1,6 @@
 //! What is remembered about providers: accounts, unknown symbols, receipts and lists of assets.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use tickerd::model::{
@@ -28,8 +29,8 @@ pub(crate) async fn unknown_symbols_are_forgotten_in_time(store: Arc<dyn Store>)
     let (x, y, z) = (symbol("X"), symbol("Y"), symbol("Z"));
     let given = [y.clone(), x.clone(), y.clone()];
     store.remember_unknown(&kraken, &given, second(1), second(9)).await.expect("remembered");
-    store.remember_unknown(&kraken, &[y.clone()], second(2), second(20)).await.expect("remembered");
-    store.remember_unknown(&alpha, &[z.clone()], second(1), second(20)).await.expect("remembered");
+    store.remember_unknown(&kraken, from_ref(&y), second(2), second(20)).await.expect("remembered");
+    store.remember_unknown(&alpha, from_ref(&z), second(1), second(20)).await.expect("remembered");
     let asked = [z.clone(), y.clone(), x.clone()];
     let unknown = store.unknown_symbols(&kraken, &asked, second(8)).await.expect("symbols");
     assert_eq!(unknown, [(y.clone(), second(20)), (x, second(9))]);
