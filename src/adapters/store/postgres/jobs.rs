@@ -221,6 +221,8 @@ impl PostgresStore {
                     .map_err(translate)?;
                 let Some(mut job) = row.as_ref().map(job).transpose()? else { return Ok(None) };
                 if !change(&mut job) {
+                    // Dropping it would give the row free only later, and a claim skips it until then.
+                    transaction.rollback().await.map_err(translate)?;
                     return Ok(None);
                 }
                 put(&mut transaction, &job).await?;
