@@ -57,6 +57,8 @@ async fn a_batch_that_was_cut_off_can_be_sent_again_as_a_whole() {
         let cut = send().await;
         assert!(cut.is_err(), "cut after {cut_after} bytes: {cut:?}");
     }
+    // The client sees the cut before the service has stored what came through.
+    app.eventually("/v1/system", |system| system["prices"].as_u64() > Some(0)).await;
     proxy.heal();
     let report: serde_json::Value =
         serde_json::from_str(&send().await.expect("an answer").text().await.expect("text"))

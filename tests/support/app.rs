@@ -100,13 +100,21 @@ impl TestApp {
 
     /// Waits until the pipeline has caught up.
     pub(crate) async fn settle(&self) {
-        for _ in 0..500 {
-            if self.get("/v1/system").await.json()["outbox"] == 0 {
-                return;
+        self.eventually("/v1/system", |system| system["outbox"] == 0).await;
+    }
+
+    /// Asks until the answer is as wanted. The deadline is far off: it is there for what never
+    /// comes, not for what is slow.
+    pub(crate) async fn eventually(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut answer = Value::Null;
+        for _ in 0..6_000 {
+            answer = self.get(path).await.json();
+            if wanted(&answer) {
+                return answer;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the outbox did not empty");
+        panic!("{path} never answered what was awaited: {answer}");
     }
 
     pub(crate) async fn stop(mut self) {
