@@ -1,21 +1,11 @@
-//! Configuration: built-in defaults < file < environment < flags, checked whole before anything
-//! opens.
-//!
-//! `config.example.toml` *is* the defaults, so the two cannot differ. Settings are kept as a flat
-//! map from key to value and origin rather than in a layering library, because every mistake is to
-//! be reported at once, with the key, the nearest known key and where the value came from.
+//! The layers of settings, the origin of each value, and all mistakes at once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
 use toml::Value;
 
-use crate::model::{ProviderName, Symbol, Window};
-
-/// The defaults, as users see them.
-pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+use super::{Config, EXAMPLE};
 
 /// Names of earlier versions, and the settings they mean.
 const OLD_NAMES: &[(&str, &str)] = &[
@@ -33,179 +23,6 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("COINMARKETCAP_API_KEY", "providers.coinmarketcap.api_key"),
     ("ALPHA_VANTAGE_API_KEY", "providers.alphavantage.api_key"),
 ];
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    pub mode: Mode,
-    pub server: ServerConfig,
-    pub store: StoreConfig,
-    pub cache: CacheConfig,
-    pub quotes: QuotesConfig,
-    pub ingest: IngestConfig,
-    pub averages: AveragesConfig,
-    pub pipeline: PipelineConfig,
-    pub fetch: FetchConfig,
-    pub chains: ChainsConfig,
-    pub breaker: BreakerConfig,
-    pub providers: BTreeMap<String, ProviderConfig>,
-    pub log: LogConfig,
-    pub demo: DemoConfig,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    Edge,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    pub host: std::net::IpAddr,
-    pub port: u16,
-    pub allowed_hosts: Vec<String>,
-    pub open_network: bool,
-    #[serde(deserialize_with = "count")]
-    pub max_connections: usize,
-    #[serde(deserialize_with = "duration")]
-    pub header_timeout: Duration,
-    #[serde(deserialize_with = "count")]
-    pub max_header_bytes: usize,
-    #[serde(deserialize_with = "duration")]
-    pub body_timeout: Duration,
-    #[serde(deserialize_with = "count")]
-    pub max_body_bytes: usize,
-    pub max_batch_bytes: u64,
-    #[serde(deserialize_with = "duration")]
-    pub drain_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreConfig {
-    pub data_dir: PathBuf,
-    #[serde(deserialize_with = "count")]
-    pub page_cache_bytes: usize,
-    pub log_history: u64,
-    #[serde(deserialize_with = "duration")]
-    pub write_timeout: Duration,
-}
-
-impl StoreConfig {
-    /// The file of the edge store.
-    pub fn file(&self) -> PathBuf {
-        self.data_dir.join("tickerd.redb")
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CacheConfig {
-    #[serde(deserialize_with = "duration")]
-    pub ttl: Duration,
-    pub capacity: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuotesConfig {
-    #[serde(deserialize_with = "duration")]
-    pub max_age: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IngestConfig {
-    #[serde(deserialize_with = "duration")]
-    pub max_future: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AveragesConfig {
-    #[serde(deserialize_with = "windows")]
-    pub windows: Vec<Window>,
-    pub group: String,
-    #[serde(deserialize_with = "attempts")]
-    pub max_attempts: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PipelineConfig {
-    pub degraded_outbox: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FetchConfig {
-    #[serde(deserialize_with = "symbols")]
-    pub active_symbols: Vec<Symbol>,
-    #[serde(deserialize_with = "duration")]
-    pub interval: Duration,
-    #[serde(deserialize_with = "duration")]
-    pub asset_list_interval: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChainsConfig {
-    #[serde(deserialize_with = "providers")]
-    pub stocks: Vec<ProviderName>,
-    #[serde(deserialize_with = "providers")]
-    pub crypto: Vec<ProviderName>,
-    #[serde(deserialize_with = "providers")]
-    pub forex: Vec<ProviderName>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BreakerConfig {
-    #[serde(deserialize_with = "attempts")]
-    pub failures: u32,
-    #[serde(deserialize_with = "duration")]
-    pub open_for: Duration,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderConfig {
-    pub enabled: bool,
-    pub base_url: String,
-    #[serde(deserialize_with = "duration")]
-    pub timeout: Duration,
-    pub api_key: String,
-}
-
-/// Without the key.
-impl std::fmt::Debug for ProviderConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { enabled, base_url, timeout, api_key: _ } = self;
-        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?} }}")
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    pub level: String,
-    pub format: LogStyle,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStyle {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DemoConfig {
-    #[serde(deserialize_with = "duration")]
-    pub interval: Duration,
-}
 
 /// One setting and who set it.
 #[derive(Debug, Clone, PartialEq)]
@@ -475,68 +292,10 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
     }
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    use serde::de::Error;
-    match Value::deserialize(deserializer)? {
-        Value::Integer(secs) => u64::try_from(secs)
-            .map(Duration::from_secs)
-            .map_err(|_| Error::custom("a duration is not negative")),
-        Value::String(text) => match text.parse::<u64>() {
-            Ok(secs) => Ok(Duration::from_secs(secs)),
-            Err(_) => humantime::parse_duration(&text).map_err(|_| {
-                Error::custom(format!(
-                    "`{text}` is not a duration like \"250ms\", \"60s\" or \"1h\""
-                ))
-            }),
-        },
-        other => Err(Error::custom(format!("`{other}` is not a duration"))),
-    }
-}
-
-fn windows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Window>, D::Error> {
-    use serde::de::Error;
-    let mut windows = Vec::new();
-    for count in Vec::<i64>::deserialize(deserializer)? {
-        let window = Window::new(u64::try_from(count).unwrap_or(0)).map_err(Error::custom)?;
-        if !windows.contains(&window) {
-            windows.push(window);
-        }
-    }
-    if windows.is_empty() {
-        Err(Error::custom("at least one window is needed"))
-    } else {
-        Ok(windows)
-    }
-}
-
-fn symbols<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Symbol>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    let symbols = texts.iter().map(|text| Symbol::parse(text));
-    symbols.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
-}
-
-fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProviderName>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    let names = texts.iter().map(|text| ProviderName::parse(text));
-    names.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
-}
-
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    match usize::deserialize(deserializer)? {
-        0 => Err(serde::de::Error::custom("must be at least 1")),
-        count => Ok(count),
-    }
-}
-
-fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        0 => Err(serde::de::Error::custom("must be at least 1")),
-        count => Ok(count),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(
