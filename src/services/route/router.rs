@@ -63,7 +63,7 @@ pub enum ProviderState {
         why: String,
     },
     On {
-        profile: ProviderProfile,
+        profile: Box<ProviderProfile>,
         breaker: BreakerState,
         budgets: Vec<BudgetLeft>,
         calls: CallStatistics,
@@ -203,7 +203,7 @@ impl Router {
         let on = self.guards.iter().map(|guard| {
             let (breaker, budgets, calls) = guard.state();
             let switched_off = guard.switched_off();
-            let profile = guard.profile().clone();
+            let profile = Box::new(guard.profile().clone());
             ProviderState::On { profile, breaker, budgets, calls, switched_off }
         });
         let off = self.options.off.iter();
