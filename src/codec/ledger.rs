@@ -20,6 +20,8 @@ type SliceV1 = (i64, i64, u32);
 
 #[derive(Serialize, Deserialize)]
 struct LedgerV1 {
+    #[serde(default)]
+    revision: u64,
     /// Window → slices.
     used: Vec<(String, Vec<SliceV1>)>,
     breaker: String,
@@ -44,6 +46,7 @@ pub fn encode_ledger(ledger: &ProviderLedger) -> Vec<u8> {
     };
     let calls = &ledger.calls;
     let row = LedgerV1 {
+        revision: ledger.revision,
         used: used
             .map(|used| (used.window.name().into(), used.slices.iter().map(slice).collect()))
             .collect(),
@@ -79,7 +82,7 @@ pub fn decode_ledger(provider: ProviderName, bytes: &[u8]) -> Result<ProviderLed
         last_error: row.last_error,
         last_error_at: optional_timestamp(row.last_error_at)?,
     };
-    Ok(ProviderLedger { provider, used: used?, breaker, calls })
+    Ok(ProviderLedger { provider, revision: row.revision, used: used?, breaker, calls })
 }
 
 fn window_use((window, slices): (String, Vec<SliceV1>)) -> Result<WindowUse, DecodeError> {
@@ -177,6 +180,7 @@ fn attempt(row: AttemptV1) -> Result<Attempt, DecodeError> {
         "known_unknown" => AttemptOutcome::KnownUnknown,
         "budget_spent" => AttemptOutcome::BudgetSpent,
         "breaker_open" => AttemptOutcome::BreakerOpen,
+        "switched_off" => AttemptOutcome::SwitchedOff,
         "not_counted" => AttemptOutcome::NotCounted,
         class => AttemptOutcome::Failed(failure_class(class, window)?),
     };
@@ -283,6 +287,7 @@ mod tests {
         ] {
             let slices = vec![CallSlice { first_at: at(1), last_at: at(2), n_calls: 3 }];
             let ledger = ProviderLedger {
+                revision: 7,
                 provider: name(),
                 used: vec![WindowUse { window: QuotaWindow::Month, slices }],
                 breaker,

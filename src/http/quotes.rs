@@ -187,6 +187,8 @@ pub struct ProviderRecord {
     pub batch_size: Option<u64>,
     /// Its prices are replayed or simulated
     pub invented: bool,
+    /// What is not asked any more, and why, until it is reset or restarted
+    pub switched_off: Vec<String>,
     pub breaker: Option<BreakerRecord>,
     pub budgets: Vec<BudgetRecord>,
     pub calls: u64,
@@ -200,28 +202,17 @@ impl From<&ProviderState> for ProviderRecord {
     fn from(state: &ProviderState) -> Self {
         let name = state.name().to_string();
         match state {
-            ProviderState::Off { why, .. } => Self {
-                name,
-                enabled: false,
-                reason: Some(why.clone()),
-                asset_classes: Vec::new(),
-                batch_size: None,
-                invented: false,
-                breaker: None,
-                budgets: Vec::new(),
-                calls: 0,
-                failed_calls: 0,
-                last_latency_ms: None,
-                last_error: None,
-                last_error_at: None,
-            },
-            ProviderState::On { profile, breaker, budgets, calls } => Self {
+            ProviderState::Off { why, .. } => {
+                Self { name, enabled: false, reason: Some(why.clone()), ..Self::default() }
+            }
+            ProviderState::On { profile, breaker, budgets, calls, switched_off } => Self {
                 name,
                 enabled: true,
                 reason: None,
                 asset_classes: profile.asset_classes.iter().map(ToString::to_string).collect(),
                 batch_size: Some(profile.batch_size as u64),
                 invented: profile.invented,
+                switched_off: switched_off.iter().map(|(_, why)| why.clone()).collect(),
                 breaker: Some(breaker.into()),
                 budgets: budgets
                     .iter()
@@ -363,8 +354,9 @@ impl QuotesApi {
 
     /// The providers, their breakers and what is left of their budgets
     #[oai(path = "/v1/providers", method = "get", operation_id = "providers")]
-    async fn providers(&self) -> Json<Vec<ProviderRecord>> {
-        Json(self.router.providers().iter().map(ProviderRecord::from).collect())
+    async fn providers(&self) -> Result<Json<Vec<ProviderRecord>>, ApiError> {
+        self.router.refresh().await?;
+        Ok(Json(self.router.providers().iter().map(ProviderRecord::from).collect()))
     }
 
     /// Close a provider's breaker

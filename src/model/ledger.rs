@@ -8,6 +8,9 @@ use super::{BreakerState, ProviderName, Timestamp, WindowUse};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderLedger {
     pub provider: ProviderName,
+    /// How often the account was written: two processes that keep it together notice by this that
+    /// the other was faster.
+    pub revision: u64,
     pub used: Vec<WindowUse>,
     pub breaker: BreakerState,
     pub calls: CallStatistics,

@@ -17,6 +17,8 @@ pub enum AttemptOutcome {
     BudgetSpent,
     /// The breaker is open, and it was not asked.
     BreakerOpen,
+    /// Its key was refused, or its plan lacks this, and it was not asked.
+    SwitchedOff,
     /// The call could not be written into the ledger, and was not made.
     NotCounted,
 }
@@ -30,6 +32,7 @@ impl AttemptOutcome {
             Self::KnownUnknown => "known_unknown",
             Self::BudgetSpent => "budget_spent",
             Self::BreakerOpen => "breaker_open",
+            Self::SwitchedOff => "switched_off",
             Self::NotCounted => "not_counted",
         }
     }

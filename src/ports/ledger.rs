@@ -10,15 +10,25 @@ pub use crate::model::{
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// What became of writing an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerSaved {
+    /// Written; the stored revision is one more than it was.
+    Saved,
+    /// Somebody else wrote since: this is what is stored.
+    Stale(ProviderLedger),
+}
+
 /// The accounts of providers and the receipts of symbols.
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Every account, by name.
     async fn ledgers(&self) -> Result<Vec<ProviderLedger>>;
 
-    /// Writes an account over what is there, and returns only when that is durable: a call that
-    /// was counted is not forgotten by a crash.
-    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<()>;
+    /// Writes an account as the next revision of what is there, and returns only when that is
+    /// durable: a call that was counted is not forgotten by a crash. Where another revision than
+    /// the account's is stored (0 where nothing is), nothing is written.
+    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<LedgerSaved>;
 
     /// Remembers that a provider does not list these symbols. What ran out before `now` is
     /// forgotten; at the bound of the memory new symbols are not remembered. May be lost in a

@@ -16,8 +16,8 @@ pub use cache::{CacheTicket, QuoteCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use jobs::{JobChange, JobRun, JobStore};
 pub use ledger::{
-    AssetList, AssetStore, Attempt, AttemptOutcome, CallStatistics, LedgerStore, ProviderLedger,
-    Receipt, ReceiptAnswer,
+    AssetList, AssetStore, Attempt, AttemptOutcome, CallStatistics, LedgerSaved, LedgerStore,
+    ProviderLedger, Receipt, ReceiptAnswer,
 };
 pub use provider::{
     FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,

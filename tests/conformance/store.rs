@@ -118,6 +118,7 @@ macro_rules! cases {
                 jobs::concurrent_claims_share_the_jobs,
                 jobs::only_the_holder_books_a_run,
                 ledger::accounts_are_written_over_and_read_by_name,
+                ledger::an_account_that_another_wrote_since_is_told_and_kept,
                 ledger::unknown_symbols_are_forgotten_in_time,
                 ledger::the_newest_receipt_of_a_symbol_is_kept,
                 ledger::a_list_of_assets_replaces_the_one_before,

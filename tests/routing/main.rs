@@ -5,13 +5,17 @@
 //! - [`limits`]: budgets and breakers on a clock of our own;
 //! - [`answers`]: what is believed, stored and remembered;
 //! - [`ledger`]: what the store keeps of it;
+//! - [`shared`]: several processes that ask one provider;
+//! - [`switches`]: refused keys and plans that lack an endpoint;
 //! - [`polling`]: jobs, leases and the planner.
 
 mod answers;
 mod ledger;
 mod limits;
 mod polling;
+mod shared;
 mod support;
+mod switches;
 mod upstream_down;
 
 #[path = "../support/upstream.rs"]

@@ -64,10 +64,18 @@ impl Told {
             batch_size,
             lists_assets_of: vec![AssetClass::Crypto],
             budget: budget.to_vec(),
+            has_key: false,
             invented: false,
         };
         let (does, calls) = (Mutex::new(Does::Walks), Mutex::default());
         Arc::new(Self { profile, clock, does, n_prices: AtomicU64::new(1), calls })
+    }
+
+    /// One that is asked with a key of the user's.
+    pub(crate) fn with_key(provider: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let mut told = Self::new(provider, &[], 1, clock);
+        Arc::get_mut(&mut told).expect("nobody else has it yet").profile.has_key = true;
+        told
     }
 
     pub(crate) fn does(&self, does: Does) {
@@ -153,7 +161,16 @@ impl House {
     ) -> Self {
         let path = directory.join("store.redb");
         let store = RedbStore::open(&path, &RedbOptions::default()).expect("a store");
-        let store: Arc<dyn Store> = Arc::new(store);
+        Self::on(Arc::new(store), providers, options, clock).await
+    }
+
+    /// Another process on a store that is open already.
+    pub(crate) async fn on(
+        store: Arc<dyn Store>,
+        providers: Vec<Arc<dyn PriceProvider>>,
+        options: RouterOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let cache = Arc::new(MokaCache::new(1_000, Duration::from_secs(300)));
         let future = Duration::from_secs(300);
         let ingest = Ingest::new(Arc::clone(&store), cache, Arc::clone(&clock), future);

@@ -42,6 +42,7 @@ impl AlphaVantage {
             batch_size: 1,
             lists_assets_of: vec![AssetClass::Stock],
             budget: vec![(QuotaWindow::Second, 1), (QuotaWindow::Day, 25)],
+            has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {

@@ -46,6 +46,7 @@ impl Finnhub {
             batch_size: 1,
             lists_assets_of: AssetClass::ALL.to_vec(),
             budget: vec![(QuotaWindow::Second, 30), (QuotaWindow::Minute, 60)],
+            has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {

@@ -39,6 +39,7 @@ impl Kraken {
             batch_size: 1_000,
             lists_assets_of: vec![AssetClass::Crypto, AssetClass::Forex],
             budget: vec![(QuotaWindow::Second, 1)],
+            has_key: false,
             invented: false,
         };
         Ok(Self {

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use super::guard::{Asked, Guard};
 use super::{Quoted, RouteFailure};
 use crate::model::{
-    Attempt, AttemptOutcome, FailureClass, Observation, Price, ProviderName, Receipt,
+    AssetClass, Attempt, AttemptOutcome, FailureClass, Observation, Price, ProviderName, Receipt,
     ReceiptAnswer, Symbol,
 };
 use crate::ports::provider::Quote;
@@ -250,15 +250,16 @@ impl Fetch<'_> {
     }
 }
 
-/// Splits symbols into what one call may name, one quote currency a call, a few calls at a time.
+/// Splits symbols into what one call may name, one asset class and quote currency a call, a few
+/// calls at a time.
 async fn ask_in_batches(guard: &Guard, symbols: &[Symbol]) -> Vec<(Symbol, Asked)> {
-    let mut by_currency: BTreeMap<&str, Vec<Symbol>> = BTreeMap::new();
+    let mut alike: BTreeMap<(AssetClass, &str), Vec<Symbol>> = BTreeMap::new();
     for symbol in symbols {
         let currency = symbol.pair().map_or("", |(_, quote)| quote);
-        by_currency.entry(currency).or_default().push(symbol.clone());
+        alike.entry((symbol.asset_class(), currency)).or_default().push(symbol.clone());
     }
     let batch_size = guard.profile().batch_size.max(1);
-    let batches: Vec<Vec<Symbol>> = by_currency
+    let batches: Vec<Vec<Symbol>> = alike
         .into_values()
         .flat_map(|symbols| symbols.chunks(batch_size).map(<[Symbol]>::to_vec).collect::<Vec<_>>())
         .collect();

@@ -1,23 +1,22 @@
 //! What stands between the service and one provider: breaker, budget, time-out, retries.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use super::account::Account;
 use super::check::believable;
+use super::switches::{Endpoint, Switches};
 use crate::model::{
-    AssetClass, Attempt, AttemptOutcome, Breaker, BreakerPolicy, BreakerState, Budget, BudgetLeft,
-    CallStatistics, FailureClass, Permit, ProviderLedger, ProviderName, QuotaWindow, Symbol,
-    Timestamp,
+    AssetClass, Attempt, AttemptOutcome, BreakerPolicy, BreakerState, BudgetLeft, CallStatistics,
+    FailureClass, Permit, ProviderLedger, ProviderName, QuotaWindow, Symbol, Timestamp,
 };
 use crate::ports::provider::{Asset, PriceProvider, ProviderError, ProviderProfile, Quote};
-use crate::ports::{Clock, Store, StoreError};
+use crate::ports::{Clock, LedgerSaved, Store, StoreError};
 use crate::telemetry::metrics;
-
-/// The longest pause a provider may ask for; a month's quota is the longest there is.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(31 * 24 * 3_600);
 
 /// How one provider is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,19 +69,15 @@ pub(super) struct Guard {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     account: Mutex<Account>,
-    /// Held while the account is written, so that an older one never overwrites a newer.
-    saving: tokio::sync::Mutex<()>,
-}
-
-struct Account {
-    budget: Budget,
-    breaker: Breaker,
-    calls: CallStatistics,
-    random: u64,
+    /// Held while the account is changed, so that an older one never overwrites a newer.
+    booking: tokio::sync::Mutex<()>,
+    switches: Mutex<Switches>,
+    /// Spreads retries.
+    random: Mutex<u64>,
 }
 
 /// What a finished call says about the provider as a whole.
-enum Verdict {
+pub(super) enum Verdict {
     Fine,
     Failed(ProviderError),
 }
@@ -98,18 +93,17 @@ impl Guard {
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Self {
-        let (used, breaker, calls) = match ledger {
-            Some(ledger) => (ledger.used, ledger.breaker, ledger.calls),
-            None => (Vec::new(), BreakerState::default(), CallStatistics::default()),
-        };
-        let account = Account {
-            budget: Budget::new(limits, &used),
-            breaker: Breaker::new(options.breaker, breaker),
-            calls,
-            random: seed,
-        };
-        let account = Mutex::new(account);
-        Self { provider, options, store, clock, account, saving: tokio::sync::Mutex::new(()) }
+        let account = Account::new(limits, options.breaker, ledger);
+        Self {
+            provider,
+            options,
+            store,
+            clock,
+            account: Mutex::new(account),
+            booking: tokio::sync::Mutex::new(()),
+            switches: Mutex::default(),
+            random: Mutex::new(seed),
+        }
     }
 
     pub(super) fn profile(&self) -> &ProviderProfile {
@@ -127,13 +121,32 @@ impl Guard {
         (account.breaker.state(), left, account.calls.clone())
     }
 
-    /// Closes the breaker; what was counted against the budgets stays counted.
-    pub(super) async fn reset(&self) -> Result<(), StoreError> {
-        self.account.lock().breaker.reset();
-        self.save().await
+    /// What is switched off, and why; without an endpoint, all is.
+    pub(super) fn switched_off(&self) -> Vec<(Option<Endpoint>, String)> {
+        self.switches.lock().off()
     }
 
-    /// Asks for at most a batch of symbols; every one comes back.
+    /// Takes over what other processes that ask this provider have booked since.
+    pub(super) fn adopt(&self, ledger: ProviderLedger) {
+        let mut account = self.account.lock();
+        if ledger.revision > account.revision {
+            account.adopt(ledger);
+        }
+    }
+
+    /// Closes the breaker and switches everything on again; what was counted against the budgets
+    /// stays counted.
+    pub(super) async fn reset(&self) -> Result<(), StoreError> {
+        self.switches.lock().reset();
+        let closed = self.book(|account| {
+            account.breaker.reset();
+            Ok::<(), Infallible>(())
+        });
+        closed.await.map(|_| ())
+    }
+
+    /// Asks for at most a batch of symbols, at least one, all of one asset class; every one comes
+    /// back.
     pub(super) async fn quotes(&self, symbols: &[Symbol]) -> Vec<(Symbol, Asked)> {
         let started_at = self.clock.now();
         let latest = started_at.plus(self.options.timeout + self.options.max_future);
@@ -147,7 +160,8 @@ impl Guard {
                 Ok(checked.collect::<Vec<_>>())
             })
         };
-        let answer = self.call(ask, |answers| verdict_of_batch(answers)).await;
+        let endpoint = Endpoint::Quotes(symbols[0].asset_class());
+        let answer = self.call(endpoint, ask, |answers| verdict_of_batch(answers)).await;
         let latency = Some(self.clock.now().since(started_at));
         let attempt = |outcome, detail, until, latency| Attempt {
             provider: self.name().clone(),
@@ -200,12 +214,14 @@ impl Guard {
 
     /// Asks for everything of an asset class.
     pub(super) async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, Refused> {
-        self.call(|| self.provider.assets(class), |_| Verdict::Fine).await
+        let ask = || self.provider.assets(class);
+        self.call(Endpoint::Assets(class), ask, |_| Verdict::Fine).await
     }
 
     /// Makes a call with everything around it, and makes it again where its failure allows.
     async fn call<'a, T>(
         &self,
+        endpoint: Endpoint,
         make: impl Fn() -> BoxFuture<'a, Result<T, ProviderError>> + Sync,
         judge: impl Fn(&T) -> Verdict + Sync,
     ) -> Result<T, Refused>
@@ -214,7 +230,12 @@ impl Guard {
     {
         let mut n_retries = 0;
         loop {
-            let permit = match self.admit().await {
+            let switched_off = self.switches.lock().refusal(endpoint);
+            let admitted = match switched_off {
+                Some(refused) => Err(refused),
+                None => self.admit().await,
+            };
+            let permit = match admitted {
                 Ok(permit) => permit,
                 Err(refused) => {
                     metrics::provider_refused(self.name().as_str(), refused.outcome.name());
@@ -234,6 +255,7 @@ impl Guard {
                 Ok(answer) => judge(answer),
                 Err(error) => Verdict::Failed(error.clone()),
             };
+            self.switches.lock().note(endpoint, &verdict, self.profile().has_key);
             let until = self.settle(permit, &verdict, latency).await;
             let error = match answer {
                 Ok(answer) => return Ok(answer),
@@ -254,49 +276,24 @@ impl Guard {
         // A second's budget is worth waiting for: the wait is shorter than most calls.
         const MAX_WAITS: u32 = 3;
         let mut n_waits = 0;
-        let permit = loop {
-            match self.try_admit() {
-                Ok(permit) => break permit,
-                Err((refused, Some(QuotaWindow::Second))) if n_waits < MAX_WAITS => {
+        loop {
+            match self.book(|account| account.admit(self.clock.now())).await {
+                Ok(Ok(permit)) => return Ok(permit),
+                Ok(Err((refused, Some(QuotaWindow::Second)))) if n_waits < MAX_WAITS => {
                     n_waits += 1;
                     let until = refused.until.unwrap_or(Timestamp::MAX);
                     let pause = until.since(self.clock.now()).min(Duration::from_secs(1));
                     self.clock.sleep(pause).await;
                 }
-                Err((refused, _)) => return Err(refused),
+                Ok(Err((refused, _))) => return Err(refused),
+                // Not counted durably means not made: a restart must not forget a call.
+                Err(error) => {
+                    tracing::error!(provider = %self.name(), %error, "a call cannot be counted");
+                    let outcome = AttemptOutcome::NotCounted;
+                    return Err(Refused { outcome, detail: error.to_string(), until: None });
+                }
             }
-        };
-        if let Err(error) = self.save().await {
-            // Not counted durably means not made: a restart must not forget a call.
-            self.account.lock().breaker.not_made(permit, self.clock.now());
-            tracing::error!(provider = %self.name(), %error, "a call cannot be counted");
-            let outcome = AttemptOutcome::NotCounted;
-            return Err(Refused { outcome, detail: error.to_string(), until: None });
         }
-        Ok(permit)
-    }
-
-    /// The budget that refused is told beside the refusal; none when it was the breaker.
-    fn try_admit(&self) -> Result<Permit, (Refused, Option<QuotaWindow>)> {
-        let now = self.clock.now();
-        let mut account = self.account.lock();
-        // The breaker first: a call that it refuses must not use up the budget.
-        let permit = account.breaker.admit(now).map_err(|until| {
-            let outcome = AttemptOutcome::BreakerOpen;
-            let detail = format!("left alone until {until}");
-            (Refused { outcome, detail, until: Some(until) }, None)
-        })?;
-        if let Err(spent) = account.budget.take(now) {
-            account.breaker.not_made(permit, now);
-            let outcome = AttemptOutcome::BudgetSpent;
-            let detail =
-                format!("the budget a {} is used up until {}", spent.window.name(), spent.until);
-            let refused = Refused { outcome, detail, until: Some(spent.until) };
-            return Err((refused, Some(spent.window)));
-        }
-        account.calls.n_calls += 1;
-        account.calls.last_call_at = Some(now);
-        Ok(permit)
     }
 
     /// Books how a call ended; answers until when the provider asked to be left alone.
@@ -307,19 +304,26 @@ impl Guard {
         latency: Duration,
     ) -> Option<Timestamp> {
         let now = self.clock.now();
-        let (until, before, after) = {
-            let mut account = self.account.lock();
-            let before = account.breaker.state();
+        let before = self.account.lock().breaker.state();
+        let booked = self.book(|account| {
             account.calls.last_latency = Some(latency);
-            let until = match verdict {
+            Ok::<_, Infallible>(match verdict {
                 Verdict::Fine => {
                     account.breaker.answered(permit);
                     None
                 }
                 Verdict::Failed(error) => account.book_failure(permit, error, now),
-            };
-            (until, before, account.breaker.state())
+            })
+        });
+        let until = match booked.await {
+            Ok(Ok(until)) => until,
+            Err(error) => {
+                // The next call books the same trouble again, or is not made.
+                tracing::warn!(provider = %self.name(), %error, "how a call ended is not booked");
+                None
+            }
         };
+        let after = self.account.lock().breaker.state();
         let outcome = match verdict {
             Verdict::Fine => "answered",
             Verdict::Failed(error) => error.class.name(),
@@ -330,65 +334,57 @@ impl Guard {
         if before.name() != after.name() {
             tracing::warn!(provider = name, outcome, "the breaker is now {}", after.name());
         }
-        if before != after
-            && let Err(error) = self.save().await
-        {
-            // The next call saves it again, or is not made.
-            tracing::warn!(provider = name, %error, "the breaker's state is not saved");
-        }
         until
     }
 
-    async fn save(&self) -> Result<(), StoreError> {
-        let _turn = self.saving.lock().await;
-        let ledger = {
-            let account = self.account.lock();
-            ProviderLedger {
-                provider: self.name().clone(),
-                used: account.budget.used().to_vec(),
-                breaker: account.breaker.state(),
-                calls: account.calls.clone(),
+    /// Changes the account, and writes it down where budgets or breaker changed. What another
+    /// process booked meanwhile is taken over, and the change made to that instead.
+    async fn book<T, E>(
+        &self,
+        change: impl Fn(&mut Account) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let _turn = self.booking.lock().await;
+        loop {
+            let before = self.account.lock().clone();
+            let mut after = before.clone();
+            let outcome = change(&mut after);
+            if outcome.is_err() {
+                // Another process may know better: that the breaker was reset, for one.
+                let current = self.stored().await.ok().flatten();
+                match current.filter(|current| current.revision > before.revision) {
+                    Some(current) => self.adopt(current),
+                    None => return Ok(outcome),
+                }
+                continue;
             }
-        };
-        self.store.save_ledger(ledger).await
+            if !after.must_be_saved_after(&before) {
+                *self.account.lock() = after;
+                return Ok(outcome);
+            }
+            match self.store.save_ledger(after.ledger(self.name())).await? {
+                LedgerSaved::Saved => {
+                    after.revision += 1;
+                    *self.account.lock() = after;
+                    return Ok(outcome);
+                }
+                // Each turn of this loop is a write of somebody else: it ends.
+                LedgerSaved::Stale(current) => self.account.lock().adopt(current),
+            }
+        }
+    }
+
+    async fn stored(&self) -> Result<Option<ProviderLedger>, StoreError> {
+        let ledgers = self.store.ledgers().await?;
+        Ok(ledgers.into_iter().find(|ledger| ledger.provider == *self.name()))
     }
 
     fn jittered(&self, n_retries: u32) -> Duration {
-        let mut account = self.account.lock();
+        let mut random = self.random.lock();
         // Knuth's MMIX generator: spreading retries needs no better one.
-        account.random = account
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let permille = u32::try_from((account.random >> 33) % 1_000).unwrap_or(500);
+        *random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let permille = u32::try_from((*random >> 33) % 1_000).unwrap_or(500);
         self.options.retry_pause * (1 << n_retries.min(6)) * (500 + permille) / 1_000
-    }
-}
-
-impl Account {
-    fn book_failure(
-        &mut self,
-        permit: Permit,
-        error: &ProviderError,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        self.calls.n_failed_calls += 1;
-        self.calls.last_error = Some(error.to_string());
-        self.calls.last_error_at = Some(now);
-        let asked_for = error.retry_after.filter(|pause| !pause.is_zero());
-        let until = match (asked_for, error.class) {
-            (Some(pause), _) => Some(now.plus(pause.min(MAX_RETRY_AFTER))),
-            (None, FailureClass::RateLimited(window)) => Some(window.full_again(now)),
-            (None, _) => None,
-        };
-        if let Some(until) = until {
-            self.breaker.open_until(until);
-        } else if error.class.counts_for_breaker() {
-            self.breaker.failed(permit, now);
-        } else {
-            self.breaker.answered(permit);
-        }
-        until
     }
 }
 
@@ -403,7 +399,10 @@ fn verdict_of_batch(answers: &[(Symbol, Result<Quote, ProviderError>)]) -> Verdi
         return Verdict::Failed(error.clone());
     }
     let any_quote = answers.iter().any(|(_, answer)| answer.is_ok());
-    match failures().find(|error| error.class.counts_for_breaker()) {
+    let is_the_providers = |error: &&ProviderError| {
+        error.class.counts_for_breaker() || error.class == FailureClass::Forbidden
+    };
+    match failures().find(is_the_providers) {
         Some(error) if !any_quote => Verdict::Failed(error.clone()),
         _ => Verdict::Fine,
     }

@@ -3,17 +3,20 @@
 //!
 //! Concurrent questions for one symbol share one upstream call. What comes is stored through
 //! [`Ingest`](super::ingest::Ingest) before anyone is answered, and a receipt says who was tried.
-//! Budgets are counted in this process: several pollers on one key need a share of it each.
+//! Budgets and breakers are kept in the store, and shared by all processes on it.
 
+mod account;
 mod chain;
 mod check;
 mod fetch;
 mod guard;
 mod router;
+mod switches;
 
 pub use chain::Chains;
 pub use guard::{GuardOptions, Refused};
 pub use router::{ProviderState, Router, RouterOptions};
+pub use switches::Endpoint;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::chain::Chains;
 use super::fetch::{Fetch, Outcome};
 use super::guard::{Guard, GuardOptions, Refused};
+use super::switches::Endpoint;
 use super::{Quoted, RouteFailure};
 use crate::model::{
     Asset, AssetClass, BreakerState, BudgetLeft, CallStatistics, ProviderName, QuotaWindow,
@@ -62,10 +63,12 @@ pub enum ProviderState {
         why: String,
     },
     On {
-        profile: ProviderProfile,
+        profile: Box<ProviderProfile>,
         breaker: BreakerState,
         budgets: Vec<BudgetLeft>,
         calls: CallStatistics,
+        /// What is not asked any more, and why; without an endpoint, nothing is.
+        switched_off: Vec<(Option<Endpoint>, String)>,
     },
 }
 
@@ -182,11 +185,26 @@ impl Router {
         self.store.receipt(symbol).await
     }
 
-    /// Every provider, those that are off included.
+    /// Takes over what other processes on the store have booked since.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        for ledger in self.store.ledgers().await? {
+            if let Some(guard) = self.guard(&ledger.provider) {
+                guard.adopt(ledger);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every provider as this process knows it, those that are off included.
     pub fn providers(&self) -> Vec<ProviderState> {
         let on = self.guards.iter().map(|guard| {
             let (breaker, budgets, calls) = guard.state();
-            ProviderState::On { profile: guard.profile().clone(), breaker, budgets, calls }
+            let switched_off = guard.switched_off();
+            let profile = Box::new(guard.profile().clone());
+            ProviderState::On { profile, breaker, budgets, calls, switched_off }
         });
         let off = self.options.off.iter();
         let off =

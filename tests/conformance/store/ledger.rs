@@ -6,22 +6,49 @@ use std::sync::Arc;
 use tickerd::model::{
     Asset, AssetClass, AssetList, BreakerState, CallStatistics, ProviderLedger, Receipt,
 };
-use tickerd::ports::Store;
+use tickerd::ports::{LedgerSaved, Store};
 
 use crate::build::{currency, provider, second, symbol};
 
 pub(crate) async fn accounts_are_written_over_and_read_by_name(store: Arc<dyn Store>) {
-    let ledger = |name, n_failures, n_calls| ProviderLedger {
+    let ledger = |name, revision, n_failures, n_calls| ProviderLedger {
         provider: provider(name),
+        revision,
         used: Vec::new(),
         breaker: BreakerState::Closed { n_failures },
         calls: CallStatistics { n_calls, ..CallStatistics::default() },
     };
-    for (name, n_failures, n_calls) in [("kraken", 0, 1), ("alpha", 1, 2), ("kraken", 3, 4)] {
-        store.save_ledger(ledger(name, n_failures, n_calls)).await.expect("saved");
+    for (name, revision, n_failures, n_calls) in
+        [("kraken", 0, 0, 1), ("alpha", 0, 1, 2), ("kraken", 1, 3, 4)]
+    {
+        let saved = store.save_ledger(ledger(name, revision, n_failures, n_calls)).await;
+        assert_eq!(saved.expect("saved"), LedgerSaved::Saved, "{name} {revision}");
     }
-    let expected = [ledger("alpha", 1, 2), ledger("kraken", 3, 4)];
+    let expected = [ledger("alpha", 1, 1, 2), ledger("kraken", 2, 3, 4)];
     assert_eq!(store.ledgers().await.expect("accounts"), expected);
+}
+
+pub(crate) async fn an_account_that_another_wrote_since_is_told_and_kept(store: Arc<dyn Store>) {
+    let account = |n_calls, revision| ProviderLedger {
+        provider: provider("kraken"),
+        revision,
+        used: Vec::new(),
+        breaker: BreakerState::default(),
+        calls: CallStatistics { n_calls, ..CallStatistics::default() },
+    };
+    // Many count one call each, starting from the same account: none may be lost.
+    let counting = (0..8).map(|_| async {
+        let mut mine = account(0, 0);
+        loop {
+            mine.calls.n_calls += 1;
+            match store.save_ledger(mine).await.expect("answered") {
+                LedgerSaved::Saved => return,
+                LedgerSaved::Stale(stored) => mine = stored,
+            }
+        }
+    });
+    futures_util::future::join_all(counting).await;
+    assert_eq!(store.ledgers().await.expect("accounts"), [account(8, 8)]);
 }
 
 pub(crate) async fn unknown_symbols_are_forgotten_in_time(store: Arc<dyn Store>) {

@@ -63,6 +63,7 @@ impl CoinGecko {
             batch_size: COINS_PER_CALL,
             lists_assets_of: vec![AssetClass::Crypto],
             budget,
+            has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {

@@ -45,6 +45,7 @@ impl CoinMarketCap {
             batch_size: 100,
             lists_assets_of: vec![AssetClass::Crypto],
             budget: vec![(QuotaWindow::Minute, 30), (QuotaWindow::Month, 10_000)],
+            has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {

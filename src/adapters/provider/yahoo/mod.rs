@@ -65,6 +65,7 @@ impl Yahoo {
             lists_assets_of: Vec::new(),
             // No limit is published; this is our own restraint.
             budget: vec![(QuotaWindow::Second, 2), (QuotaWindow::Minute, 60)],
+            has_key: false,
             invented: false,
         };
         Ok(Self {

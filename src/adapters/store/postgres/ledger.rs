@@ -9,7 +9,7 @@ use crate::codec::ledger as codec;
 use crate::model::{
     AssetClass, AssetList, ProviderLedger, ProviderName, Receipt, Symbol, Timestamp,
 };
-use crate::ports::{AssetStore, LedgerStore};
+use crate::ports::{AssetStore, LedgerSaved, LedgerStore};
 
 use super::error::{Result, corrupt, translate};
 use super::rows::{bigint, get, symbol as parse_symbol, timestamp};
@@ -39,19 +39,40 @@ impl LedgerStore for PostgresStore {
             .await
     }
 
-    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<()> {
+    async fn save_ledger(&self, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
         self.db
             .within(async {
+                let mut transaction = self.db.begin().await?;
+                // The first account of a provider has no row to lock yet.
+                sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
+                    .bind(ledger.provider.as_str())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(translate)?;
+                let stored = sqlx::query("select ledger from provider_ledgers where provider = $1")
+                    .bind(ledger.provider.as_str())
+                    .fetch_optional(&mut *transaction)
+                    .await
+                    .map_err(translate)?;
+                if let Some(row) = stored {
+                    let provider = ledger.provider.clone();
+                    let stored = codec::decode_ledger(provider, get(&row, 0)?).map_err(corrupt)?;
+                    if stored.revision != ledger.revision {
+                        return Ok(LedgerSaved::Stale(stored));
+                    }
+                }
+                ledger.revision += 1;
                 sqlx::query(
                     "insert into provider_ledgers (provider, ledger) values ($1, $2) \
                      on conflict (provider) do update set ledger = excluded.ledger",
                 )
                 .bind(ledger.provider.as_str())
                 .bind(codec::encode_ledger(&ledger))
-                .execute(&self.db.pool)
+                .execute(&mut *transaction)
                 .await
                 .map_err(translate)?;
-                Ok(())
+                transaction.commit().await.map_err(translate)?;
+                Ok(LedgerSaved::Saved)
             })
             .await
     }

@@ -6,7 +6,7 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransacti
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::ledger;
 use crate::model::{ProviderLedger, ProviderName, Receipt, Symbol, Timestamp};
-use crate::ports::{LedgerStore, StoreErrorKind};
+use crate::ports::{LedgerSaved, LedgerStore, StoreErrorKind};
 
 /// provider → account.
 const LEDGERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ledgers");
@@ -42,13 +42,23 @@ impl LedgerStore for RedbStore {
         })
     }
 
-    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<()> {
+    async fn save_ledger(&self, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
         self.writer
             .durable(1, move |tables| {
                 let mut table = tables.transaction.open_table(LEDGERS).map_err(storage)?;
+                let stored = table.get(ledger.provider.as_str()).map_err(storage)?;
+                let stored = stored.map(|bytes| {
+                    ledger::decode_ledger(ledger.provider.clone(), bytes.value()).map_err(corrupt)
+                });
+                if let Some(stored) = stored.transpose()?
+                    && stored.revision != ledger.revision
+                {
+                    return Ok(LedgerSaved::Stale(stored));
+                }
+                ledger.revision += 1;
                 let bytes = ledger::encode_ledger(&ledger);
                 table.insert(ledger.provider.as_str(), bytes.as_slice()).map_err(storage)?;
-                Ok(())
+                Ok(LedgerSaved::Saved)
             })
             .await
     }
