@@ -138,7 +138,6 @@ macro_rules! cases {
 mod backend {
     use super::{Arc, Limiter, LocalLimiter, ManualClock};
 
-    #[expect(clippy::unused_async, reason = "other backends have to connect")]
     pub(super) async fn local(clock: &Arc<ManualClock>) -> Option<Arc<dyn Limiter>> {
         Some(Arc::new(LocalLimiter::new(clock.clone())))
     }
