@@ -1,6 +1,6 @@
 //! Whole stores as records: what backups, restores and migrations carry.
 
-use super::{DeadLetter, PriceVersion, Sequence};
+use super::{ApiKey, AuditEntry, DeadLetter, PriceVersion, Sequence};
 
 /// One record of a whole-store copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,4 +13,7 @@ pub enum SnapshotRecord {
     /// All versions of one price, oldest first.
     History(Vec<PriceVersion>),
     DeadLetter(DeadLetter),
+    Key(ApiKey),
+    /// In sequence order, as they are stored: whether they fit together is not asked here.
+    Audit(AuditEntry),
 }

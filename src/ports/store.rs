@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AssetStore, JobStore, LedgerStore};
+use super::{AssetStore, AuditStore, JobStore, KeyStore, LedgerStore};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -324,6 +324,8 @@ pub trait Store:
     + LedgerStore
     + AssetStore
     + JobStore
+    + KeyStore
+    + AuditStore
     + Send
     + Sync
 {

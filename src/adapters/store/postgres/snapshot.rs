@@ -16,6 +16,7 @@ use super::prices::version;
 use super::rows::{PriceColumns, bigint, count, get, price_columns, unsigned};
 use super::store::PostgresStore;
 use super::write::{insert_prices, insert_versions, lock_counters};
+use super::{audit, keys};
 
 /// A transaction that keeps seeing what was committed when it began.
 struct PostgresSnapshot {
@@ -31,6 +32,10 @@ enum Place {
     Histories(i64),
     /// The dead letters behind this id.
     DeadLetters(i64),
+    /// The keys behind the first so many.
+    Keys(usize),
+    /// The entries of the trail behind this sequence.
+    Audit(u64),
 }
 
 #[async_trait]
@@ -62,7 +67,7 @@ impl Snapshots for PostgresStore {
                 let mut transaction = self.db.begin().await?;
                 lock_counters(&mut transaction, 0).await?;
                 replace_windows(&mut transaction, &[]).await?;
-                let mut histories = Vec::new();
+                let (mut histories, mut trail) = (Vec::new(), Vec::new());
                 for record in &records {
                     match record {
                         SnapshotRecord::Counters { last_price_id, last_sequence } => {
@@ -70,6 +75,10 @@ impl Snapshots for PostgresStore {
                                 .await?;
                         }
                         SnapshotRecord::History(versions) => histories.push(versions.as_slice()),
+                        SnapshotRecord::Key(key) => {
+                            keys::add(&mut transaction, key).await?;
+                        }
+                        SnapshotRecord::Audit(entry) => trail.push(entry.clone()),
                         SnapshotRecord::DeadLetter(letter) => {
                             raise_counters(&mut transaction, 0, Sequence(0), letter.id).await?;
                             insert_letter(&mut transaction, letter.id, letter).await?;
@@ -78,6 +87,7 @@ impl Snapshots for PostgresStore {
                 }
                 load_histories(&mut transaction, &histories).await?;
                 let committed = counters(&mut transaction).await?;
+                audit::load(&mut transaction, &trail).await?;
                 transaction.commit().await.map_err(translate)?;
                 if let SnapshotRecord::Counters { last_sequence, .. } = committed {
                     self.db.tell_committed(last_sequence);
@@ -128,6 +138,25 @@ impl Snapshot for PostgresSnapshot {
                 self.place = Place::DeadLetters(bigint(letter.id));
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Keys(0);
+            }
+        }
+        if let Place::Keys(n_read) = self.place {
+            let mut keys = keys::all(&mut self.transaction).await?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys(n_read + room),
+                false => Place::Audit(0),
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit(after) = self.place {
+            let room = limit - records.len();
+            let entries = audit::entries_after(&mut self.transaction, after, room).await?;
+            self.place = Place::Audit(entries.last().map_or(after, |entry| entry.sequence));
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }

@@ -9,9 +9,11 @@
 //! little (MEASURED figures: docs/benchmarks.md).
 
 mod assets;
+mod audit;
 mod averages;
 mod dead_letters;
 mod jobs;
+mod keys;
 mod ledger;
 mod outbox;
 mod prices;
@@ -29,10 +31,10 @@ use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 use tokio::sync::watch;
 
-use crate::model::Sequence;
-use crate::ports::{Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::model::{AuditDraft, Sequence};
+use crate::ports::{Effect, Store, StoreError, StoreErrorKind, StoreStatus};
 use symbols::Symbols;
-use tables::{SCHEMA_VERSION, Schema};
+use tables::{SCHEMA_VERSION, Schema, Tables};
 use writer::Writer;
 
 mod symbols;
@@ -75,9 +77,12 @@ struct Shared {
 }
 
 /// The store of edge mode.
+#[derive(Clone)]
 pub struct RedbStore {
     shared: Arc<Shared>,
-    writer: Writer,
+    writer: Arc<Writer>,
+    /// Goes into the trail with each change, in views made by `audited`.
+    draft: Option<AuditDraft>,
 }
 
 impl RedbStore {
@@ -117,7 +122,24 @@ impl RedbStore {
         let shared =
             Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
         let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
-        Ok(Self { shared, writer })
+        Ok(Self { shared, writer: Arc::new(writer), draft: None })
+    }
+
+    /// Runs a change that users ask for, durably; in a view made by `audited` its entry goes with
+    /// it.
+    async fn change<T: Effect + Send + 'static>(
+        &self,
+        rows: usize,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let draft = self.draft.clone();
+        self.writer
+            .durable(rows, move |tables| {
+                let changed = change(tables)?;
+                tables.drafts.extend(draft.map(|draft| draft.concluded(changed.effect())));
+                Ok(changed)
+            })
+            .await
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,

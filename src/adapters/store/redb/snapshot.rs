@@ -9,7 +9,7 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::averages::set_windows;
 use super::reader::PriceReader;
 use super::tables::{self, PriceKey, Schema, Tables, price_key};
-use super::{RedbStore, Result, Shared, closed, corrupt, storage};
+use super::{RedbStore, Result, Shared, audit, closed, corrupt, keys, storage};
 use crate::codec::record;
 use crate::model::{Position, PriceVersion, Sequence};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
@@ -53,6 +53,8 @@ enum Place {
     Counters,
     Prices { behind: Option<PriceKey> },
     DeadLetters { after: u64 },
+    Keys { n_read: usize },
+    Audit { after: u64 },
 }
 
 #[async_trait]
@@ -92,6 +94,27 @@ impl Cursor {
                 self.place = Place::DeadLetters { after: letter.id };
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Keys { n_read: 0 };
+            }
+        }
+        if let Place::Keys { n_read } = self.place {
+            let mut keys = keys::all(&self.schema.0)?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys { n_read: n_read + room },
+                false => Place::Audit { after: 0 },
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit { after } = self.place
+            && records.len() < limit
+        {
+            let entries = audit::entries_after(&self.schema.0, after, limit - records.len())?;
+            let after = entries.last().map_or(after, |entry| entry.sequence);
+            self.place = Place::Audit { after };
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }
@@ -133,6 +156,8 @@ fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
             Ok(())
         }
         SnapshotRecord::History(versions) => load_history(tables, &versions),
+        SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ()),
+        SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry]),
         SnapshotRecord::DeadLetter(letter) => {
             if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
                 return Ok(());
