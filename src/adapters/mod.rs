@@ -3,6 +3,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod limiter;
 pub mod provider;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -14,5 +14,6 @@ mod servers;
 
 mod bus;
 mod cache;
+mod limiter;
 mod provider;
 mod store;
