@@ -29,7 +29,7 @@ pub use provider::{
     FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
 };
 pub use store::{
-    Appended, AverageStore, AverageUpdate, ConsumerPosition, Correction, DeadLetterStore, LogEntry,
-    Outbox, PriceQuery, PriceStore, Snapshot, SnapshotRecord, Snapshots, Store, StoreError,
-    StoreErrorKind, StoreStatus,
+    Appended, AverageStore, AverageTurn, AverageUpdate, ConsumerPosition, Correction,
+    DeadLetterStore, LogEntry, Outbox, PriceQuery, PriceStore, Snapshot, SnapshotRecord, Snapshots,
+    Store, StoreError, StoreErrorKind, StoreStatus,
 };
