@@ -4,6 +4,7 @@
 pub mod access;
 pub mod audit;
 mod bytes;
+pub mod cached;
 pub mod event;
 pub mod job;
 mod json;

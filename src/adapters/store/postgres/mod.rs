@@ -26,6 +26,7 @@ mod dead_letters;
 mod error;
 mod jobs;
 mod keys;
+mod leases;
 mod ledger;
 mod snapshot;
 mod store;

@@ -14,6 +14,7 @@ mod averages;
 mod dead_letters;
 mod jobs;
 mod keys;
+mod leases;
 mod ledger;
 mod outbox;
 mod prices;
@@ -83,6 +84,9 @@ pub struct RedbStore {
     writer: Arc<Writer>,
     /// Goes into the trail with each change, in views made by `audited`.
     draft: Option<AuditDraft>,
+    /// Held by whoever computes averages.
+    turns: Arc<tokio::sync::Mutex<()>>,
+    leases: Arc<leases::Leases>,
 }
 
 impl RedbStore {
@@ -122,7 +126,13 @@ impl RedbStore {
         let shared =
             Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
         let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
-        Ok(Self { shared, writer: Arc::new(writer), draft: None })
+        Ok(Self {
+            shared,
+            writer: Arc::new(writer),
+            draft: None,
+            turns: Arc::default(),
+            leases: Arc::default(),
+        })
     }
 
     /// Runs a change that users ask for, durably; in a view made by `audited` its entry goes with
