@@ -27,7 +27,7 @@ struct PostgresSnapshot {
 /// What comes next.
 enum Place {
     /// The counters as they were when the snapshot was taken.
-    Start(SnapshotRecord),
+    Start(Box<SnapshotRecord>),
     /// The histories behind this price id.
     Histories(i64),
     /// The dead letters behind this id.
@@ -55,7 +55,8 @@ impl Snapshots for PostgresStore {
                     .map_err(translate)?;
                 // The view is taken by the first statement that reads, so that is done now.
                 let counters = counters(&mut transaction).await?;
-                let snapshot = PostgresSnapshot { transaction, place: Place::Start(counters) };
+                let snapshot =
+                    PostgresSnapshot { transaction, place: Place::Start(Box::new(counters)) };
                 Ok(Box::new(snapshot) as Box<dyn Snapshot>)
             })
             .await
@@ -106,7 +107,7 @@ impl Snapshot for PostgresSnapshot {
         }
         let mut records = Vec::new();
         if let Place::Start(counters) = &self.place {
-            records.push(counters.clone());
+            records.push(SnapshotRecord::clone(counters));
             self.place = Place::Histories(-1);
         }
         if let Place::Histories(after) = self.place {
