@@ -113,7 +113,7 @@ impl SystemApi {
     /// Metrics in the text format of Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self) -> PlainText<String> {
-        self.health.record_metrics().await;
+        self.services.gauges.refresh().await;
         PlainText((self.services.metrics)())
     }
 

@@ -112,8 +112,21 @@ impl Averager {
             }
         }
         let n_averages = update.averages.len() as u64;
-        self.store.apply_averages(update).await?;
+        metrics::store_call("apply_averages", self.store.apply_averages(update)).await?;
         metrics::averages_stored(n_averages);
+        let now = self.clock.now();
+        let events = || deliveries.iter().filter_map(|delivery| delivery.event.as_ref().ok());
+        metrics::average_delays(events().map(|event| now.since(event.received_at)));
+        for event in events() {
+            // With price and version, the line joins that of the request that brought the price.
+            tracing::debug!(
+                message_id = %format_args!("{:032x}", event.message_id),
+                price_id = event.price_id.get(),
+                version = event.version,
+                symbol = %event.symbol,
+                "averaged"
+            );
+        }
         Ok(())
     }
 
@@ -142,7 +155,8 @@ impl Averager {
         let mut rest = touched.as_slice();
         while let Some(first) = rest.first() {
             let n_from = (longest + rest.len()).min(READ_AT_ONCE.max(longest + 1));
-            let values = self.store.values_around(symbol, *first, longest - 1, n_from).await?;
+            let values = self.store.values_around(symbol, *first, longest - 1, n_from);
+            let values = metrics::store_call("values", values).await?;
             let n_behind = values.len() - values.partition_point(|(at, _)| at < first);
             let portion = Portion { symbol, values: &values, to_end: n_behind < n_from };
             let n_done = portion.n_covered(rest, longest);
