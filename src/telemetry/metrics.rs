@@ -95,6 +95,12 @@ metrics_table! {
         "Runs of polling jobs: ok or failed.";
     STORE_CALL = Histogram "tickerd_store_call_duration_seconds" ["call"]
         "Time the store took, by what it was asked for.";
+    LIMITED = Counter "tickerd_requests_limited_total" ["operation"]
+        "Requests refused because their client asks too often.";
+    LIMITER_FALLBACKS = Counter "tickerd_limiter_fallbacks_total" []
+        "Requests counted in this process because the shared limiter did not answer.";
+    ACCESS_REFUSED = Counter "tickerd_access_refused_total" ["reason"]
+        "Requests refused for want of a key: missing, unknown, revoked, expired or role.";
     STORE_BYTES = Gauge "tickerd_store_bytes" []
         "Size of the store on disk.";
     STORE_PRICES = Gauge "tickerd_store_prices" []
@@ -273,4 +279,16 @@ pub fn store_sizes(sizes: StoreSizes) {
     gauge!(STORE_SYMBOLS).set(sizes.n_symbols as f64);
     gauge!(STORE_AVERAGES).set(sizes.n_averages as f64);
     gauge!(DEAD_LETTERS_PARKED).set(sizes.n_dead_letters as f64);
+}
+
+pub fn limited(operation: &'static str) {
+    counter!(LIMITED, "operation" => operation).increment(1);
+}
+
+pub fn limiter_fallback() {
+    counter!(LIMITER_FALLBACKS).increment(1);
+}
+
+pub fn access_refused(reason: &'static str) {
+    counter!(ACCESS_REFUSED, "reason" => reason).increment(1);
 }

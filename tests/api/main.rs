@@ -10,6 +10,7 @@ mod upstream;
 
 mod averages;
 mod batch;
+mod cli;
 mod errors;
 mod hostile;
 mod openapi;

@@ -7,7 +7,9 @@
 mod client;
 mod config;
 mod data;
+mod doctor;
 mod import;
+mod quote;
 mod serve;
 
 use std::path::PathBuf;
@@ -33,8 +35,8 @@ pub struct Cli {
 enum Verb {
     /// Serve the API (the default)
     Serve(serve::ServeArgs),
-    /// Show the newest price of symbols
-    Quote(data::QuoteArgs),
+    /// Show the newest price of symbols, asking the providers for what is not fresh
+    Quote(quote::QuoteArgs),
     /// Take prices in from a CSV or NDJSON file, gzipped or not
     Import(Box<import::ImportArgs>),
     /// Write stored prices out as CSV or NDJSON
@@ -49,6 +51,8 @@ enum Verb {
     Openapi,
     /// Ask a running service whether it is ready; exit code 0 when it is
     Health(client::HealthArgs),
+    /// Test each provider: name, connection, encryption, key, one quote
+    Doctor(doctor::DoctorArgs),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
 }
@@ -93,7 +97,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
         Verb::Serve(args) => serve::serve(args).await,
-        Verb::Quote(args) => data::quote(args).await,
+        Verb::Quote(args) => quote::quote(args).await,
         Verb::Import(args) => import::import(*args).await,
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
@@ -101,6 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
+        Verb::Doctor(args) => doctor::doctor(args).await,
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

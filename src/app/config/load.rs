@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use super::sections::ChainsConfig;
 use super::{Config, EXAMPLE};
 
 /// Names of earlier versions, and the settings they mean.
@@ -290,6 +291,16 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
             config.server.host
         ));
     }
+    let ChainsConfig { stocks, crypto, forex, symbols } = &config.chains;
+    let classes = [("stocks", stocks), ("crypto", crypto), ("forex", forex)];
+    let single = symbols.values().map(|chain| ("symbols", chain));
+    for (key, chain) in classes.into_iter().chain(single) {
+        let unknown = chain.iter().filter(|name| !config.providers.contains_key(name.as_str()));
+        errors.extend(unknown.map(|name| {
+            let choices: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+            format!("chains.{key}: no provider is called {name}; there are {}", choices.join(", "))
+        }));
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +308,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::QuotaWindow;
 
     fn load(
         environment: &[(&str, &str)],
@@ -344,5 +356,35 @@ mod tests {
             errors.iter().any(|error| error.contains("did you mean server.port?")),
             "{errors:#?}"
         );
+    }
+
+    #[test]
+    fn chains_of_symbols_and_budgets_are_read_and_nonsense_is_named() {
+        let environment = [
+            ("TICKERD_CHAINS__SYMBOLS", "brk.b: finnhub > yahoo, DOGE-USD: kraken"),
+            ("TICKERD_PROVIDERS__ALPHAVANTAGE__BUDGET", "5/min, 500/day"),
+        ];
+        let config = load(&environment, &[]).expect("valid").config;
+        let chains: Vec<String> = config
+            .chains
+            .symbols
+            .iter()
+            .map(|(symbol, chain)| format!("{symbol} {}", chain[0]))
+            .collect();
+        assert_eq!(chains, ["BRK.B finnhub", "DOGE-USD kraken"]);
+        let budget = &config.providers["alphavantage"].budget;
+        assert_eq!(*budget, [(QuotaWindow::Minute, 5), (QuotaWindow::Day, 500)]);
+        for (name, text, expected) in [
+            ("TICKERD_CHAINS__SYMBOLS", "BRK.B", "is not of the form"),
+            ("TICKERD_CHAINS__SYMBOLS", "BRK.B: yahu", "no provider is called yahu"),
+            ("TICKERD_CHAINS__CRYPTO", "kraken,krakken", "no provider is called krakken"),
+            ("TICKERD_CHAINS__SYMBOLS", "A: yahoo, a: kraken", "a second chain"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "0/day", "is not a limit"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "5/year", "is not a limit"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "5/day,6/day", "limits the day twice"),
+        ] {
+            let ConfigErrors(errors) = load(&[(name, text)], &[]).expect_err(text);
+            assert!(errors.iter().any(|error| error.contains(expected)), "{text}: {errors:#?}");
+        }
     }
 }

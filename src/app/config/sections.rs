@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::values::{attempts, count, duration, providers, symbols, windows};
-use crate::model::{ProviderName, Symbol, Window};
+use super::values::{
+    attempts, budget, count, duration, providers, symbol_chains, symbols, windows,
+};
+use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,6 +142,8 @@ pub struct ChainsConfig {
     pub crypto: Vec<ProviderName>,
     #[serde(deserialize_with = "providers")]
     pub forex: Vec<ProviderName>,
+    #[serde(deserialize_with = "symbol_chains")]
+    pub symbols: BTreeMap<Symbol, Vec<ProviderName>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -159,13 +163,16 @@ pub struct ProviderConfig {
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
     pub api_key: String,
+    /// Takes the place of the provider's own limits, unless it is empty.
+    #[serde(deserialize_with = "budget")]
+    pub budget: Vec<(QuotaWindow, u32)>,
 }
 
 /// Without the key.
 impl std::fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { enabled, base_url, timeout, api_key: _ } = self;
-        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?} }}")
+        let Self { enabled, base_url, timeout, api_key: _, budget } = self;
+        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?}, {budget:?} }}")
     }
 }
 
