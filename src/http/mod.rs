@@ -106,6 +106,7 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    system::ProbesApi,
     system::SystemApi,
 );
 
@@ -119,6 +120,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
     OpenApiService::new(resources, "tickerd", settings.version)
@@ -128,6 +130,14 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
     document(services, settings).spec()
+}
+
+/// Health, readiness and metrics alone, for a process that does not serve the API.
+pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
+    let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
+    let names = query_names::QueryNames::of_document(&api.spec());
+    let routes = Route::new().nest("/", api);
+    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
 }
 
 /// The whole API, ready to be served.

@@ -6,8 +6,10 @@ pub mod rows;
 pub mod averager;
 pub mod bulk;
 pub mod ingest;
+pub mod lead;
 pub mod relay;
 
+pub mod follower;
 pub mod query;
 pub mod quotes;
 
