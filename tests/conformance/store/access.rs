@@ -149,7 +149,7 @@ pub(crate) async fn a_change_through_the_view_carries_its_entry(store: Arc<dyn S
             ("dead-letter.drop", "", "done"),
         ]
     );
-    let expected = AuditDraft { target: price.clone(), ..draft("price.create", "") };
+    let expected = AuditDraft { target: price, ..draft("price.create", "") };
     assert_eq!(entries[0].draft, expected);
     assert_eq!(entries[0], seal(AuditHead::default(), expected));
 }
