@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::config::{BusBackend, CacheBackend, Config, StoreBackend};
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
-use crate::ports::{Clock, EventBus, QuoteCache, Store};
+use crate::ports::{Clock, EventBus, Limiter, QuoteCache, Store};
 
 /// The backends a service stands on. Tests put in their own.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub cache: Arc<dyn QuoteCache>,
     pub bus: Arc<dyn EventBus>,
+    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -29,6 +31,7 @@ impl Parts {
             cache: open_cache(config).await?,
             bus: open_bus(config).await?,
             store: open_store(config).await?,
+            limiter: Arc::new(LocalLimiter::new(Arc::clone(&clock))),
             clock,
         })
     }

@@ -8,11 +8,13 @@ mod proxy;
 #[path = "../support/upstream.rs"]
 mod upstream;
 
+mod access;
 mod averages;
 mod batch;
 mod cli;
 mod errors;
 mod hostile;
+mod limits;
 mod openapi;
 mod prices;
 mod quotes;

@@ -4,11 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
 
+mod audit;
 mod client;
 mod config;
 mod data;
 mod doctor;
 mod import;
+mod keys;
 mod quote;
 mod serve;
 
@@ -45,6 +47,10 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Make, list or revoke keys
+    Keys(keys::KeysArgs),
+    /// Check the audit trail
+    Audit(audit::AuditArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Print the `OpenAPI` document
@@ -102,6 +108,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::Keys(args) => keys::keys(args).await,
+        Verb::Audit(args) => audit::audit(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Common;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::backends::Parts;
 use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
@@ -68,10 +69,18 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
     let app = App::build(config, parts, args.demo).await?;
+    let first_key = match config.roles.contains(&Role::Api) {
+        true => app.services().access.create_first().await?,
+        false => None,
+    };
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     print_card(&loaded, &app, listener.local_addr()?, args.demo);
+    if let Some(new) = first_key {
+        println!("  first key  {}", new.text);
+        println!("             an admin key, shown this once: keep it");
+    }
 
     let serving = app.run(listener, stop.clone());
     tokio::pin!(serving);
@@ -127,7 +136,14 @@ fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
     if demo {
         println!("  demo       replay is real history played back, simulated is invented");
     }
-    println!("  access     open to this machine: no key is asked for");
+    if app.services().access.is_open() {
+        println!("  access     open to this machine: no key is asked for until there is one");
+        println!(
+            "             make one with `tickerd keys create --role admin --url http://{address}`"
+        );
+    } else {
+        println!("  access     with a key; `tickerd keys create` makes one");
+    }
 }
 
 /// A setting as it may be shown.
@@ -149,6 +165,7 @@ pub(crate) async fn document() -> anyhow::Result<String> {
         store: Arc::new(RedbStore::open_on(memory, &RedbOptions::default())?),
         cache: Arc::new(MokaCache::new(1, config.cache.ttl)),
         bus: Arc::new(ChannelBus::default()),
+        limiter: Arc::new(LocalLimiter::new(Arc::new(SystemClock))),
         clock: Arc::new(SystemClock),
     };
     Ok(App::build(&config, parts, false).await?.openapi_json())
