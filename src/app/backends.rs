@@ -63,8 +63,12 @@ pub fn open_redb(config: &Config) -> anyhow::Result<RedbStore> {
     RedbStore::open(&file, &options).with_context(|| format!("{} cannot be opened", file.display()))
 }
 
+/// Connects to the database of the full mode.
+///
+/// # Errors
+/// When it cannot be reached, or the schema is newer.
 #[cfg(feature = "postgres")]
-async fn open_postgres(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_postgres(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     use crate::adapters::store::postgres::PostgresStore;
     let store =
         PostgresStore::open(postgres_options(config)).await.context("store.postgres_url")?;
@@ -86,7 +90,7 @@ pub fn postgres_options(config: &Config) -> crate::adapters::store::postgres::Po
 
 #[cfg(not(feature = "postgres"))]
 #[expect(clippy::unused_async, reason = "as with the feature")]
-async fn open_postgres(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_postgres(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Err(missing("store.backend", "postgres"))
 }
 
