@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::Common;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::app::backends::{open_postgres, open_redb, open_store};
-use crate::app::config::{Config, StoreBackend};
+use crate::app::config::Config;
 use crate::app::migrate::{Inventory, copy, prove};
 use crate::ports::{Store, SystemClock};
 use crate::services::averager::{Averager, AveragerSettings};
@@ -50,12 +51,10 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
         println!("{}: schema version {}", status.backend, status.schema_version);
         return Ok(ExitCode::SUCCESS);
     };
-    if to == Target::Edge || config.store_backend() == StoreBackend::Redb {
-        // Opening makes the file, and an empty source is a mistake.
-        let file = config.store.file();
-        if to == Target::Full && !file.exists() {
-            bail!("store.data_dir: there is no store at {}", file.display());
-        }
+    let file = config.store.file();
+    // Opening would make it, and a source that is not there is a mistake.
+    if to == Target::Full && !file.exists() {
+        bail!("store.data_dir: there is no store at {}", file.display());
     }
     let edge: Arc<dyn Store> = Arc::new(open_redb(&config)?);
     let full = open_postgres(&config).await?;
@@ -102,6 +101,9 @@ async fn inventory(store: &dyn Store, what: &'static str) -> anyhow::Result<Inve
 
 fn bar(what: &'static str, length: u64) -> indicatif::ProgressBar {
     let bar = super::import::progress(Some(length));
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
     bar.set_message(what);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
