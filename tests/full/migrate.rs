@@ -4,7 +4,7 @@ use serde_json::Value;
 use tickerd::app::backends::{open_redb, open_store};
 use tickerd::app::migrate::{Inventory, prove};
 use tickerd::model::{PriceId, Window};
-use tickerd::ports::{AverageStore, PriceStore, Store};
+use tickerd::ports::{PriceStore, Store};
 
 use crate::build::{corrected, observed, second, symbol};
 use crate::installation::Installation;
