@@ -85,6 +85,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
     ),
     (
+        "migrate",
+        &[
+            ("How much would be copied", "tickerd migrate --to full --dry-run"),
+            ("From the file to PostgreSQL, both services stopped", "tickerd migrate --to full"),
+        ],
+    ),
+    (
         "config",
         &[
             (
