@@ -17,3 +17,16 @@ pub enum SnapshotRecord {
     /// In sequence order, as they are stored: whether they fit together is not asked here.
     Audit(AuditEntry),
 }
+
+impl SnapshotRecord {
+    /// What kind of thing it is, for reports.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Counters { .. } => "counters",
+            Self::History(_) => "prices",
+            Self::DeadLetter(_) => "dead letters",
+            Self::Key(_) => "keys",
+            Self::Audit(_) => "audit entries",
+        }
+    }
+}

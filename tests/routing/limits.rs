@@ -128,10 +128,10 @@ async fn resetting_closes_the_breaker_but_gives_no_calls_back() {
     told.does(Does::Fails(FailureClass::RateLimited(QuotaWindow::Minute), None));
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_err());
     told.does(Does::Walks);
-    assert!(house.router.reset(&name("yahoo"), draft()).await.expect("a store"));
+    assert!(house.router.reset(&name("yahoo"), reset_draft()).await.expect("a store"));
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_ok());
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_err(), "the day's budget");
-    assert!(!house.router.reset(&name("nobody"), draft()).await.expect("a store"));
+    assert!(!house.router.reset(&name("nobody"), reset_draft()).await.expect("a store"));
 }
 
 #[tokio::test]
@@ -155,10 +155,4 @@ async fn a_call_that_hangs_is_given_up_after_the_timeout() {
     let (answer, ()) = tokio::join!(house.router.quote(&aapl, None), time_passes);
     let failure = answer.expect_err("a failure");
     assert_eq!(failure.tried()[0].outcome.name(), "upstream_error");
-}
-
-fn draft() -> tickerd::model::AuditDraft {
-    let at = tickerd::model::Timestamp::MIN;
-    let actor = tickerd::model::Actor::System;
-    tickerd::model::AuditDraft::without_request(at, actor, "provider.reset", "yahoo")
 }
