@@ -118,6 +118,7 @@ impl App {
             Arc::clone(&cache),
             Arc::clone(&bus),
             config.pipeline.degraded_outbox,
+            config.averages.group.clone(),
         );
         let recorder = recorder();
         let services = Services {

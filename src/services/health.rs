@@ -23,6 +23,8 @@ pub struct Health {
     stopping: AtomicBool,
     /// From this outbox depth on, averages and streams trail far enough to say so.
     degraded_outbox: u64,
+    /// The consumer group of the averagers.
+    group: String,
 }
 
 impl Health {
@@ -31,8 +33,9 @@ impl Health {
         cache: Arc<dyn QuoteCache>,
         bus: Arc<dyn EventBus>,
         degraded_outbox: u64,
+        group: String,
     ) -> Self {
-        Self { store, cache, bus, stopping: AtomicBool::new(false), degraded_outbox }
+        Self { store, cache, bus, stopping: AtomicBool::new(false), degraded_outbox, group }
     }
 
     /// From now on the service says that it is going away.
@@ -82,6 +85,10 @@ impl Health {
         }
         if let Ok(depth) = self.store.depth().await {
             metrics::outbox_depth(depth);
+        }
+        // While the bus is away nobody knows, and the last number stays.
+        if let Ok(lag) = self.bus.lag(&self.group).await {
+            metrics::bus_lag(lag);
         }
     }
 }

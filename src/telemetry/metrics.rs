@@ -59,6 +59,8 @@ metrics_table! {
         "Calls to Redis that came to nothing: failed, or left_alone after failures.";
     OUTBOX_DEPTH = Gauge "tickerd_outbox_depth" []
         "Events committed and not yet safely on the bus.";
+    BUS_LAG = Gauge "tickerd_bus_lag" []
+        "Events on the bus that the averagers have not acknowledged.";
     EVENTS_PUBLISHED = Counter "tickerd_events_published_total" []
         "Events handed to the bus.";
     AVERAGES_STORED = Counter "tickerd_averages_stored_total" []
@@ -146,6 +148,10 @@ pub fn redis_failure(purpose: &'static str, outcome: &'static str) {
 
 pub fn outbox_depth(depth: u64) {
     gauge!(OUTBOX_DEPTH).set(depth as f64);
+}
+
+pub fn bus_lag(n_events: u64) {
+    gauge!(BUS_LAG).set(n_events as f64);
 }
 
 pub fn events_published(n_events: u64) {
