@@ -70,11 +70,17 @@ pub trait EventBus: Send + Sync {
         group.to_owned()
     }
 
-    /// How many messages the group has not acknowledged; 0 on a bus that keeps none.
-    async fn lag(&self, group: &str) -> Result<u64, BusError>;
-
     /// Puts a message on the dead-letter topic, where the bus has one.
     async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError>;
+
+    /// How many events on the bus the group has not acknowledged yet; none where nobody can tell, or
+    /// where the bus keeps none.
+    ///
+    /// # Errors
+    /// When the bus cannot be asked.
+    async fn lag(&self, _group: &str) -> Result<Option<u64>, BusError> {
+        Ok(None)
+    }
 
     /// Whether the bus answers.
     async fn check(&self) -> Result<(), BusError>;

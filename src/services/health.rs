@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ports::{EventBus, QuoteCache, Store};
-use crate::telemetry::metrics;
 
 /// The state of one part, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +22,6 @@ pub struct Health {
     stopping: AtomicBool,
     /// From this outbox depth on, averages and streams trail far enough to say so.
     degraded_outbox: u64,
-    /// The consumer group of the averagers.
-    group: String,
 }
 
 impl Health {
@@ -33,9 +30,8 @@ impl Health {
         cache: Arc<dyn QuoteCache>,
         bus: Arc<dyn EventBus>,
         degraded_outbox: u64,
-        group: String,
     ) -> Self {
-        Self { store, cache, bus, stopping: AtomicBool::new(false), degraded_outbox, group }
+        Self { store, cache, bus, stopping: AtomicBool::new(false), degraded_outbox }
     }
 
     /// From now on the service says that it is going away.
@@ -76,19 +72,5 @@ impl Health {
             ("bus", bus),
             ("outbox", outbox),
         ]
-    }
-
-    /// Refreshes the gauges that are read rather than counted.
-    pub async fn record_metrics(&self) {
-        if let Ok(status) = self.store.status().await {
-            metrics::store_size(status.size_bytes, status.n_prices);
-        }
-        if let Ok(depth) = self.store.depth().await {
-            metrics::outbox_depth(depth);
-        }
-        // While the bus is away nobody knows, and the last number stays.
-        if let Ok(lag) = self.bus.lag(&self.group).await {
-            metrics::bus_lag(lag);
-        }
     }
 }

@@ -20,17 +20,20 @@ pub(crate) fn fresh_options(brokers: &str) -> KafkaOptions {
     }
 }
 
-/// A bus on a cluster within this process, which lives as long as the process.
-pub(crate) async fn mock_bus() -> Arc<KafkaBus> {
+/// Options for topics on a cluster within this process, which lives as long as the process.
+pub(crate) fn mock_options() -> KafkaOptions {
     let cluster = Box::leak(Box::new(MockCluster::new(1).expect("a cluster")));
     let options = fresh_options(&cluster.bootstrap_servers());
-    for (topic, partitions) in
-        [(&options.topic, options.partitions), (&options.dead_letter_topic, 1)]
-    {
+    let topics = [(&options.topic, options.partitions), (&options.dead_letter_topic, 1)];
+    for (topic, partitions) in topics {
         // It does not know how to make topics when asked over its wire.
         cluster.create_topic(topic, i32::from(partitions), 1).expect("a topic");
     }
-    Arc::new(KafkaBus::open(options).await.expect("the cluster answers"))
+    options
+}
+
+pub(crate) async fn mock_bus() -> Arc<KafkaBus> {
+    Arc::new(KafkaBus::open(mock_options()).await.expect("the cluster answers"))
 }
 
 /// A bus on the broker that is offered; none when there is none.

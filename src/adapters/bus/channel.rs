@@ -85,10 +85,6 @@ impl EventBus for ChannelBus {
         Ok(Box::new(ChannelSubscription { receiver, batches: VecDeque::new(), n_delivered: 0 }))
     }
 
-    async fn lag(&self, _group: &str) -> Result<u64, BusError> {
-        Ok(0)
-    }
-
     async fn dead_letter(&self, _message: &RawMessage, _reason: &str) -> Result<(), BusError> {
         Ok(())
     }

@@ -140,7 +140,7 @@ impl EventBus for KafkaBus {
         format!("{group}@kafka/{}/{}", self.cluster, self.options.topic)
     }
 
-    async fn lag(&self, group: &str) -> Result<u64, BusError> {
+    async fn lag(&self, group: &str) -> Result<Option<u64>, BusError> {
         let mut config = self.options.client();
         config.set("group.id", group);
         let topic = self.options.topic.clone();
@@ -164,7 +164,7 @@ impl EventBus for KafkaBus {
                 };
                 lag += u64::try_from(high - next).unwrap_or(0);
             }
-            Ok(lag)
+            Ok(Some(lag))
         })
         .await
     }
