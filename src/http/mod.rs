@@ -32,6 +32,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
+use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::Jobs;
@@ -52,6 +53,7 @@ pub struct Services {
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
     pub health: Arc<Health>,
+    pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
