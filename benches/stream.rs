@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tickerd::app::backends::Parts;
 use tickerd::app::config::Sources;
-use tickerd::app::run::{App, Parts};
+use tickerd::app::run::App;
 use tickerd::ports::SystemClock;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -45,7 +46,7 @@ async fn measure(rate: usize) {
     let mut config = Sources::default().load().expect("the defaults are valid").config;
     config.store.data_dir = directory.path().to_owned();
     config.providers.values_mut().for_each(|provider| provider.enabled = false);
-    let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     let stop = CancellationToken::new();
