@@ -4,5 +4,6 @@ pub mod backends;
 pub mod backup;
 pub mod cli;
 pub mod config;
+pub mod migrate;
 mod providers;
 pub mod run;

@@ -9,6 +9,7 @@ mod config;
 mod data;
 mod doctor;
 mod import;
+mod migrate;
 mod quote;
 mod serve;
 
@@ -45,6 +46,8 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Copy everything from one backend to another and compare, or bring the schema up to date
+    Migrate(migrate::MigrateArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Print the `OpenAPI` document
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::Migrate(args) => migrate::migrate(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
