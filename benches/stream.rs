@@ -57,7 +57,8 @@ async fn measure(rate: usize) {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let journeys = Journeys::default();
     let stream = client.get(format!("{base}/v1/stream?types=average")).send().await.expect("open");
-    let reader = tokio::spawn(read(stream, Arc::clone(&journeys)));
+    let mut reader = JoinSet::new();
+    reader.spawn(read(stream, Arc::clone(&journeys)));
 
     let n_prices = rate * SECS;
     let mut posts = JoinSet::new();
@@ -108,7 +109,7 @@ async fn measure(rate: usize) {
     let accepted = done.iter().map(|one| one.accepted.unwrap_or(one.sent));
     report(&format!("{rate}/s from being accepted"), accepted, &done);
 
-    reader.abort();
+    reader.shutdown().await;
     stop.cancel();
     while let Some(task) = tasks.join_next().await {
         task.expect("a task that ends well").expect("a clean end");
