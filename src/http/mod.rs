@@ -11,6 +11,7 @@ pub mod operations;
 pub mod params;
 pub mod roles;
 pub mod server;
+mod spec;
 pub mod values;
 
 pub mod audit;
@@ -87,6 +88,17 @@ pub struct ApiSettings {
     pub demo: bool,
     pub version: &'static str,
     pub mode: &'static str,
+    /// Every setting, as it may be shown.
+    pub shown: Vec<ShownSetting>,
+}
+
+/// A setting and who set it, for people to read: secrets are masked.
+#[derive(Debug, Clone)]
+pub struct ShownSetting {
+    pub key: String,
+    pub value: serde_json::Value,
+    /// A file, a variable, a flag or `default`.
+    pub origin: String,
 }
 
 #[derive(Tags)]
@@ -145,7 +157,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
-    let document = document::complete(&document(services, settings).spec());
+    let document = document::complete(&spec::with_nulls(&document(services, settings).spec()));
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
@@ -190,7 +202,7 @@ fn doors_of(
 /// The whole API, ready to be served, and its doors, whose settings may change meanwhile.
 pub fn endpoint(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'static>, Arc<Doors>) {
     let api = document(services, settings);
-    let document = document::complete(&api.spec());
+    let document = document::complete(&spec::with_nulls(&api.spec()));
     let doors = doors_of(services, settings, &document);
     let docs = api.swagger_ui();
     let spec = Arc::new(serde_json::to_string_pretty(&document).unwrap_or_default());

@@ -69,7 +69,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo).await?;
+    let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
     let first_key = match config.roles.contains(&Role::Api) {
         true => app.services().access.create_first().await?,
         false => None,
