@@ -118,6 +118,10 @@ async fn every_example_of_the_guide_works() {
         if !answer["id"].is_null() && !variables.contains_key("ID") {
             variables.insert("ID".into(), answer["id"].to_string());
         }
+        if let (Some(id), Some(key)) = (answer["id"].as_str(), answer["key"].as_str()) {
+            variables.insert("KEY_ID".into(), id.to_owned());
+            variables.insert("KEY".into(), key.to_owned());
+        }
         if let Some(job) = answer["job_id"].as_str() {
             variables.insert("JOB_ID".into(), job.to_owned());
         }
