@@ -25,7 +25,18 @@ pub(crate) fn go_full(config: &mut Config) -> bool {
     config.store.postgres_schema.clone_from(&name);
     config.store.postgres_connections = 5;
     config.cache.redis_url = tickerd::adapters::provider::Secret::new(redis);
-    config.cache.redis_prefix = name;
+    config.cache.redis_prefix.clone_from(&name);
     config.bus.backend = Some(BusBackend::Channel);
+    config.bus.topic = format!("{name}-events");
+    config.bus.dead_letter_topic = format!("{name}-events.dlq");
     true
+}
+
+/// As [`go_full`], with Kafka between the processes.
+pub(crate) fn go_full_on_kafka(config: &mut Config) -> bool {
+    let Some(brokers) = crate::servers::offered("kafka") else { return false };
+    config.bus.kafka_brokers = brokers;
+    let offered = go_full(config);
+    config.bus.backend = Some(BusBackend::Kafka);
+    offered
 }
