@@ -30,7 +30,7 @@ impl Installation {
 
     /// With Kafka between the processes.
     pub(crate) fn on_kafka() -> Option<Self> {
-        Self::set_up(crate::full::go_full_on_kafka)
+        Self::set_up(go_full_on_kafka)
     }
 
     fn set_up(go_full: impl FnOnce(&mut Config) -> bool) -> Option<Self> {
@@ -128,4 +128,13 @@ impl Process {
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
+}
+
+/// As [`crate::full::go_full`], with Kafka between the processes.
+fn go_full_on_kafka(config: &mut Config) -> bool {
+    let Some(brokers) = crate::servers::offered("kafka") else { return false };
+    config.bus.kafka_brokers = brokers;
+    let offered = crate::full::go_full(config);
+    config.bus.backend = Some(BusBackend::Kafka);
+    offered
 }

@@ -31,12 +31,3 @@ pub(crate) fn go_full(config: &mut Config) -> bool {
     config.bus.dead_letter_topic = format!("{name}-events.dlq");
     true
 }
-
-/// As [`go_full`], with Kafka between the processes.
-pub(crate) fn go_full_on_kafka(config: &mut Config) -> bool {
-    let Some(brokers) = crate::servers::offered("kafka") else { return false };
-    config.bus.kafka_brokers = brokers;
-    let offered = go_full(config);
-    config.bus.backend = Some(BusBackend::Kafka);
-    offered
-}
