@@ -9,14 +9,16 @@ mod config;
 mod data;
 mod doctor;
 mod import;
+mod man;
 mod migrate;
 mod quote;
 mod serve;
+pub mod teach;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 use super::config::{Loaded, Sources};
 
@@ -58,6 +60,8 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write one for each verb
+    Man(man::ManArgs),
 }
 
 /// Flags that several verbs share.
@@ -82,7 +86,10 @@ impl Common {
 
 /// Parses the command line and runs the verb.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&teach::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
@@ -111,9 +118,15 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Health(args) => client::health(args).await,
         Verb::Doctor(args) => doctor::doctor(args).await,
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut teach::command(),
+                "tickerd",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Man(args) => man::man(&args),
     }
 }
 
