@@ -22,6 +22,7 @@ use crate::model::Symbol;
 use crate::ports::{Clock, EventBus, PriceProvider, QuoteCache, Store};
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
+use crate::services::dead_letters::DeadLetters;
 use crate::services::feed::Feed;
 use crate::services::fetch::PriceFetch;
 use crate::services::health::Health;
@@ -162,6 +163,7 @@ impl App {
             router,
             assets,
             jobs,
+            dead_letters: Arc::new(DeadLetters::new(Arc::clone(&store), Arc::clone(&bus))),
             health: Arc::new(health),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
@@ -251,6 +253,25 @@ impl App {
     /// # Errors
     /// When the store fails.
     pub async fn drain(self, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        self.work(async |services| {
+            loop {
+                let depth = services.store.depth().await?;
+                progress(depth);
+                if depth == 0 {
+                    return Ok(());
+                }
+                services.clock.sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await?
+    }
+
+    /// Does something with the services while relay and averager run, and closes the store: for
+    /// verbs that need no server.
+    ///
+    /// # Errors
+    /// When the store does not close.
+    pub async fn work<T>(self, work: impl AsyncFnOnce(&Services) -> T) -> anyhow::Result<T> {
         let pipeline = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let (relay, averager) = (self.relay, self.averager);
@@ -258,17 +279,11 @@ impl App {
         tasks.spawn(async move { averager.run(token).await });
         let token = pipeline.clone();
         tasks.spawn(async move { relay.run(token).await });
-        loop {
-            let depth = self.parts.store.depth().await?;
-            progress(depth);
-            if depth == 0 {
-                break;
-            }
-            self.parts.clock.sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let done = work(&self.services).await;
         pipeline.cancel();
         tasks.join_all().await;
-        self.parts.store.close().await.context("the store did not close cleanly")
+        self.parts.store.close().await.context("the store did not close cleanly")?;
+        Ok(done)
     }
 }
 

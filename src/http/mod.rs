@@ -13,6 +13,7 @@ pub mod values;
 pub mod averages;
 pub mod bars;
 pub mod batch;
+pub mod dead_letters;
 pub mod jobs;
 pub mod prices;
 pub mod quotes;
@@ -31,6 +32,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
+use crate::services::dead_letters::DeadLetters;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::Jobs;
@@ -50,6 +52,7 @@ pub struct Services {
     pub router: Arc<Router>,
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
+    pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -91,6 +94,9 @@ enum Tag {
     Bars,
     /// Changes as they happen
     Streams,
+    /// Deliveries that were given up
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
     /// Is the service alive, ready, and what does it measure
     System,
 }
@@ -104,6 +110,7 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    dead_letters::DeadLettersApi,
     system::SystemApi,
 );
 
@@ -117,6 +124,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        dead_letters::DeadLettersApi::new(services),
         system::SystemApi::new(services, settings),
     );
     OpenApiService::new(resources, "tickerd", settings.version)

@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::dead_letters::letter;
 use super::relay::Backoff;
-use crate::model::{
-    Amount, DeadLetter, MovingAverage, Position, PriceEvent, RollingMean, Symbol, Window,
-};
-use crate::ports::bus::RawMessage;
+use crate::model::{Amount, MovingAverage, Position, PriceEvent, RollingMean, Symbol, Window};
 use crate::ports::{
     AverageUpdate, BusError, Clock, ConsumerPosition, Delivery, EventBus, Store, StoreError,
     StoreErrorKind,
@@ -96,7 +94,7 @@ impl Averager {
                 Ok(event) => {
                     touched.entry(event.symbol.clone()).or_default().insert(event.position());
                 }
-                Err(reason) => self.park(&delivery.message, reason, 1).await?,
+                Err(reason) => self.park(delivery, reason, 1).await?,
             }
         }
         let mut update =
@@ -221,11 +219,11 @@ impl Averager {
         deliveries: &[Delivery],
         error: StoreError,
     ) -> Result<(), StoreError> {
-        let events = deliveries.iter().filter_map(|delivery| {
-            delivery.event.as_ref().ok().map(|event| (event, &delivery.message))
-        });
-        for (event, message) in events.filter(|(event, _)| event.symbol == *symbol) {
-            self.park_event(event, message, &error).await?;
+        let events = deliveries
+            .iter()
+            .filter_map(|delivery| delivery.event.as_ref().ok().map(|event| (event, delivery)));
+        for (event, delivery) in events.filter(|(event, _)| event.symbol == *symbol) {
+            self.park_event(event, delivery, &error).await?;
         }
         Ok(())
     }
@@ -233,7 +231,7 @@ impl Averager {
     async fn park_event(
         &self,
         event: &PriceEvent,
-        message: &RawMessage,
+        delivery: &Delivery,
         error: &StoreError,
     ) -> Result<(), StoreError> {
         let at = BTreeSet::from([event.position()]);
@@ -246,35 +244,27 @@ impl Averager {
                 Err(error) => return Err(error),
             }
         }
-        let encoded;
-        let message = if message.payload.is_empty() {
-            encoded = self.bus.encode(event);
-            &encoded
-        } else {
-            message
-        };
-        self.park(message, &reason, self.settings.max_attempts).await
+        self.park(delivery, &reason, self.settings.max_attempts).await
     }
 
     async fn park(
         &self,
-        message: &RawMessage,
+        delivery: &Delivery,
         reason: &str,
         attempts: u32,
     ) -> Result<(), StoreError> {
         tracing::warn!(reason, "a delivery is parked as a dead letter");
-        let letter = DeadLetter {
-            id: 0,
-            reason: reason.to_owned(),
-            attempts,
-            key: message.key.clone(),
-            payload: message.payload.clone(),
-            headers: message.headers.clone(),
-            parked_at: self.clock.now(),
+        let message = match &delivery.event {
+            // A bus that carries events as they are makes bytes only now that they are needed.
+            Ok(event) if delivery.message.payload.is_empty() => self.bus.encode(event),
+            _ => delivery.message.clone(),
         };
+        let now = self.clock.now();
+        let topic = self.bus.topic();
+        let letter = letter(delivery, message.clone(), topic, reason, attempts, now);
         self.store.park(letter).await?;
         metrics::dead_letter();
-        if let Err(BusError(error)) = self.bus.dead_letter(message, reason).await {
+        if let Err(BusError(error)) = self.bus.dead_letter(&message, reason).await {
             tracing::warn!(%error, "the dead letter is in the store but not on its topic");
         }
         Ok(())

@@ -79,6 +79,7 @@ impl Health {
     pub async fn record_metrics(&self) {
         if let Ok(status) = self.store.status().await {
             metrics::store_size(status.size_bytes, status.n_prices);
+            metrics::dead_letters_parked(status.n_dead_letters);
         }
         if let Ok(depth) = self.store.depth().await {
             metrics::outbox_depth(depth);

@@ -63,6 +63,10 @@ metrics_table! {
         "Moving averages computed and written.";
     DEAD_LETTERS = Counter "tickerd_dead_letters_total" []
         "Deliveries given up and parked.";
+    DEAD_LETTERS_ENDED = Counter "tickerd_dead_letters_ended_total" ["outcome"]
+        "Dead letters that somebody replayed or dropped.";
+    DEAD_LETTERS_PARKED = Gauge "tickerd_dead_letters_parked" []
+        "Dead letters that wait for somebody to look at them.";
     RETRIES = Counter "tickerd_pipeline_retries_total" ["stage"]
         "Steps of the relay or the averager that failed and were tried again.";
     STREAMS_OPEN = Gauge "tickerd_streams_open" []
@@ -186,6 +190,15 @@ pub fn provider_breaker(provider: &str, is_open: bool) {
 
 pub fn job_run(ok: bool) {
     counter!(JOB_RUNS, "outcome" => if ok { "ok" } else { "failed" }).increment(1);
+}
+
+/// A dead letter was `replayed` or `dropped`.
+pub fn dead_letter_ended(outcome: &'static str) {
+    counter!(DEAD_LETTERS_ENDED, "outcome" => outcome).increment(1);
+}
+
+pub fn dead_letters_parked(n_parked: u64) {
+    gauge!(DEAD_LETTERS_PARKED).set(n_parked as f64);
 }
 
 pub fn store_size(size_bytes: u64, n_prices: u64) {

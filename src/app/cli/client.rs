@@ -53,6 +53,14 @@ impl Client {
         self.send(request.header("content-type", content_type).body(body)).await
     }
 
+    pub(super) async fn delete(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<(u16, Value)> {
+        self.send(self.http.delete(format!("{}{path}", self.base)).query(query)).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
         let request = match &self.key {
             Some(key) => request.bearer_auth(key),

@@ -7,6 +7,7 @@
 mod client;
 mod config;
 mod data;
+mod dead_letters;
 mod doctor;
 mod import;
 mod quote;
@@ -45,6 +46,8 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Show, replay or drop deliveries that were given up
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Print the `OpenAPI` document
@@ -102,6 +105,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
