@@ -2,5 +2,6 @@
 
 pub mod bus;
 pub mod cache;
+pub mod limiter;
 pub mod provider;
 pub mod store;

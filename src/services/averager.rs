@@ -20,6 +20,8 @@ use crate::telemetry::metrics;
 
 /// Deliveries worked on in one step.
 const BATCH: usize = 2_000;
+/// Symbols whose averages are computed in one turn.
+const SYMBOLS_AT_ONCE: usize = 256;
 /// Prices read at once; more are read in portions.
 const READ_AT_ONCE: usize = 4_096;
 
@@ -97,22 +99,39 @@ impl Averager {
                 Err(reason) => self.park(delivery, reason, 1).await?,
             }
         }
-        let mut update =
-            AverageUpdate { positions: self.positions(deliveries), ..AverageUpdate::default() };
-        for (symbol, positions) in &touched {
-            let outcome =
-                self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
-            if let Err(error) = outcome {
-                if error.kind != StoreErrorKind::Corrupt {
-                    return Err(error);
+        let touched: Vec<(Symbol, BTreeSet<Position>)> = touched.into_iter().collect();
+        let mut rest = touched.as_slice();
+        loop {
+            let (portion, remaining) = rest.split_at(rest.len().min(SYMBOLS_AT_ONCE));
+            rest = remaining;
+            let symbols: Vec<Symbol> = portion.iter().map(|(symbol, _)| symbol.clone()).collect();
+            let turn = self.store.average_turn(&symbols).await?;
+            let mut update = AverageUpdate::default();
+            let mut poison = Vec::new();
+            for (symbol, positions) in portion {
+                let outcome =
+                    self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
+                match outcome {
+                    Ok(()) => {}
+                    Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                        poison.push((symbol, error));
+                    }
+                    Err(error) => return Err(error),
                 }
+            }
+            if rest.is_empty() && poison.is_empty() {
+                update.positions = self.positions(deliveries);
+            }
+            let n_averages = update.averages.len() as u64;
+            turn.apply(update).await?;
+            metrics::averages_stored(n_averages);
+            for (symbol, error) in poison {
                 self.park_poison(symbol, deliveries, error).await?;
             }
+            if rest.is_empty() {
+                return Ok(());
+            }
         }
-        let n_averages = update.averages.len() as u64;
-        self.store.apply_averages(update).await?;
-        metrics::averages_stored(n_averages);
-        Ok(())
     }
 
     fn positions(&self, deliveries: &[Delivery]) -> Vec<ConsumerPosition> {
@@ -165,18 +184,29 @@ impl Averager {
         }
         let missing: Vec<Window> =
             wanted.iter().filter(|window| !stored.contains(window)).copied().collect();
+        let mut is_complete = true;
         let mut after = None;
         loop {
             let symbols = self.store.symbols(after.as_ref(), 1_000).await?;
             let Some(last) = symbols.last().cloned() else { break };
             if !missing.is_empty() {
                 for symbol in &symbols {
-                    self.materialise_symbol(symbol, &missing).await?;
+                    match self.materialise_symbol(symbol, &missing).await {
+                        // One symbol that cannot be read does not keep the others waiting.
+                        Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                            tracing::error!(%symbol, %error, "a symbol stays without averages");
+                            is_complete = false;
+                        }
+                        outcome => outcome?,
+                    }
                 }
             }
             after = Some(last);
         }
-        self.store.set_materialised_windows(&wanted).await
+        if is_complete {
+            self.store.set_materialised_windows(&wanted).await?;
+        }
+        Ok(())
     }
 
     async fn materialise_symbol(
@@ -184,31 +214,30 @@ impl Averager {
         symbol: &Symbol,
         windows: &[Window],
     ) -> Result<(), StoreError> {
-        let mut rolling: Vec<RollingMean> = windows.iter().copied().map(RollingMean::new).collect();
+        let longest = windows.iter().map(|window| window.len()).max().unwrap_or(1);
         let mut from = Position::MIN;
         loop {
-            let values = self.store.values_around(symbol, from, 0, READ_AT_ONCE).await?;
-            let Some((last, _)) = values.last().copied() else { return Ok(()) };
+            let turn = self.store.average_turn(std::slice::from_ref(symbol)).await?;
+            let values = self.store.values_around(symbol, from, longest - 1, READ_AT_ONCE).await?;
             let mut update = AverageUpdate::default();
-            for (at, price) in &values {
-                for (rolling, window) in rolling.iter_mut().zip(windows) {
-                    if let Some(mean) = rolling.push(*price) {
-                        let symbol = symbol.clone();
-                        update.averages.push(MovingAverage {
-                            symbol,
-                            window: *window,
-                            at: *at,
-                            mean,
-                        });
-                    }
+            for window in windows {
+                let mut rolling = RollingMean::new(*window);
+                for (at, price) in &values {
+                    let mean = rolling.push(*price).filter(|_| *at >= from);
+                    update.averages.extend(mean.map(|mean| MovingAverage {
+                        symbol: symbol.clone(),
+                        window: *window,
+                        at: *at,
+                        mean,
+                    }));
                 }
             }
             metrics::averages_stored(update.averages.len() as u64);
-            self.store.apply_averages(update).await?;
-            if values.len() < READ_AT_ONCE {
-                return Ok(());
+            turn.apply(update).await?;
+            match values.last() {
+                Some((last, _)) if *last >= from => from = behind(*last),
+                _ => return Ok(()),
             }
-            from = behind(last);
         }
     }
 
@@ -237,9 +266,10 @@ impl Averager {
         let at = BTreeSet::from([event.position()]);
         let mut reason = error.to_string();
         for _ in 1..self.settings.max_attempts {
+            let turn = self.store.average_turn(std::slice::from_ref(&event.symbol)).await?;
             let mut update = AverageUpdate::default();
             match self.recompute(&event.symbol, &at, &self.settings.windows, &mut update).await {
-                Ok(()) => return self.store.apply_averages(update).await,
+                Ok(()) => return turn.apply(update).await,
                 Err(error) if error.kind == StoreErrorKind::Corrupt => reason = error.to_string(),
                 Err(error) => return Err(error),
             }

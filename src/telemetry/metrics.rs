@@ -85,6 +85,12 @@ metrics_table! {
         "1 while the breaker is open or half-open.";
     JOB_RUNS = Counter "tickerd_job_runs_total" ["outcome"]
         "Runs of polling jobs: ok or failed.";
+    LIMITED = Counter "tickerd_requests_limited_total" ["operation"]
+        "Requests refused because their client asks too often.";
+    LIMITER_FALLBACKS = Counter "tickerd_limiter_fallbacks_total" []
+        "Requests counted in this process because the shared limiter did not answer.";
+    ACCESS_REFUSED = Counter "tickerd_access_refused_total" ["reason"]
+        "Requests refused for want of a key: missing, unknown, revoked, expired or role.";
     STORE_BYTES = Gauge "tickerd_store_bytes" []
         "Size of the store on disk.";
     STORE_PRICES = Gauge "tickerd_store_prices" []
@@ -199,6 +205,18 @@ pub fn dead_letter_ended(outcome: &'static str) {
 
 pub fn dead_letters_parked(n_parked: u64) {
     gauge!(DEAD_LETTERS_PARKED).set(n_parked as f64);
+}
+
+pub fn limited(operation: &'static str) {
+    counter!(LIMITED, "operation" => operation).increment(1);
+}
+
+pub fn limiter_fallback() {
+    counter!(LIMITER_FALLBACKS).increment(1);
+}
+
+pub fn access_refused(reason: &'static str) {
+    counter!(ACCESS_REFUSED, "reason" => reason).increment(1);
 }
 
 pub fn store_size(size_bytes: u64, n_prices: u64) {

@@ -11,5 +11,6 @@ mod servers;
 
 mod bus;
 mod cache;
+mod limiter;
 mod provider;
 mod store;

@@ -91,6 +91,7 @@ macro_rules! cases {
                 averages::a_range_of_averages_is_half_open_and_newest_first,
                 averages::windows_and_symbols_do_not_mix,
                 averages::positions_are_kept_by_group_and_partition,
+                averages::a_turn_is_had_by_one_at_a_time,
                 averages::materialised_windows_are_replaced_and_others_forgotten,
                 averages::means_keep_all_their_digits,
                 outbox::pending_events_wait_until_confirmed,

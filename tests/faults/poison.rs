@@ -52,7 +52,7 @@ async fn poison_is_parked_with_its_bytes_and_the_flow_goes_on() {
         (b"\xFF\xFE\0", "expected value"),
         (b"", "EOF"),
         (newer.as_bytes(), "version 99"),
-        (impossible.as_bytes(), "-10"),
+        (impossible.as_bytes(), "must not be negative"),
         (nameless.as_bytes(), "A B"),
     ];
     for (payload, _) in poisons {
@@ -86,6 +86,8 @@ async fn poison_is_parked_with_its_bytes_and_the_flow_goes_on() {
 async fn a_delivery_that_fails_by_itself_is_parked_after_all_attempts_and_can_be_replayed() {
     let service = calm().await;
     let prices = |name: &str| (1..6).map(|secs| observed(name, secs, "3")).collect();
+    let store = &service.parts.store;
+    eventually(async || !store.materialised_windows().await.expect("read").is_empty()).await;
     service.faults.make_unreadable(&symbol("BAD"));
     service.parts.store.append(prices("BAD")).await.expect("stored");
     service.parts.store.append(prices("GOOD")).await.expect("stored");
@@ -131,6 +133,29 @@ async fn a_delivery_that_fails_by_itself_is_parked_after_all_attempts_and_can_be
     assert_eq!(letters(&service).await, [json!(null); 0]);
     let bad = service.parts.store.latest_average(&symbol("BAD"), window(5)).await;
     assert_eq!(bad.expect("read").expect("an average").mean.decimal(), amount("3").decimal());
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_symbol_that_cannot_be_read_does_not_keep_the_averager_from_starting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = config(directory.path());
+    let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+    for name in ["BAD", "GOOD"] {
+        let batch = (1..6).map(|secs| observed(name, secs, "3")).collect();
+        parts.store.append(batch).await.expect("stored");
+    }
+    let faults = Faults::seeded(0, 0);
+    faults.make_unreadable(&symbol("BAD"));
+    let service = Service::on(directory, &config, parts, faults).await;
+    service.settle().await;
+
+    let store = &service.parts.store;
+    let good = store.latest_average(&symbol("GOOD"), window(5)).await;
+    assert!(good.expect("read").is_some());
+    assert_eq!(letters(&service).await.len(), 5);
+    // Once it can be read, the next start computes what is missing.
+    assert_eq!(store.materialised_windows().await.expect("read"), []);
     service.stop().await;
 }
 

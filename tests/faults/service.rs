@@ -59,7 +59,12 @@ impl Service {
         Self::on(directory, &config, parts, faults).await
     }
 
-    async fn on(directory: TempDir, config: &Config, parts: Parts, faults: Arc<Faults>) -> Self {
+    pub(crate) async fn on(
+        directory: TempDir,
+        config: &Config,
+        parts: Parts,
+        faults: Arc<Faults>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();

@@ -78,16 +78,65 @@ pass_on! { PriceStore {
     safe fn symbols(after: Option<&Symbol>, limit: usize) -> Vec<Symbol>;
 } }
 
-pass_on! { AverageStore {
-    again fn apply_averages(update: AverageUpdate) -> ();
-    safe fn consumer_position(group: &str, partition: i32) -> Option<u64>;
-    safe fn latest_average(symbol: &Symbol, window: Window) -> Option<MovingAverage>;
-    safe fn averages(
-        symbol: &Symbol, window: Window, range: TimeRange, limit: usize
-    ) -> Vec<MovingAverage>;
-    safe fn materialised_windows() -> Vec<Window>;
-    again fn set_materialised_windows(windows: &[Window]) -> ();
-} }
+#[async_trait]
+impl AverageStore for Faulty<dyn Store> {
+    async fn average_turn(&self, symbols: &[Symbol]) -> Result<Box<dyn AverageTurn>> {
+        self.before().await?;
+        let inner = self.inner.average_turn(symbols).await?;
+        let store = Self { inner: self.inner.clone(), faults: self.faults.clone() };
+        Ok(Box::new(FaultyTurn { inner, store }))
+    }
+
+    async fn consumer_position(&self, group: &str, partition: i32) -> Result<Option<u64>> {
+        self.before().await?;
+        self.inner.consumer_position(group, partition).await
+    }
+
+    async fn latest_average(
+        &self,
+        symbol: &Symbol,
+        window: Window,
+    ) -> Result<Option<MovingAverage>> {
+        self.before().await?;
+        self.inner.latest_average(symbol, window).await
+    }
+
+    async fn averages(
+        &self,
+        symbol: &Symbol,
+        window: Window,
+        range: TimeRange,
+        limit: usize,
+    ) -> Result<Vec<MovingAverage>> {
+        self.before().await?;
+        self.inner.averages(symbol, window, range, limit).await
+    }
+
+    async fn materialised_windows(&self) -> Result<Vec<Window>> {
+        self.before().await?;
+        self.inner.materialised_windows().await
+    }
+
+    async fn set_materialised_windows(&self, windows: &[Window]) -> Result<()> {
+        self.before().await?;
+        self.inner.set_materialised_windows(windows).await?;
+        self.fail("store loses the answer")
+    }
+}
+
+struct FaultyTurn {
+    inner: Box<dyn AverageTurn>,
+    store: Faulty<dyn Store>,
+}
+
+#[async_trait]
+impl AverageTurn for FaultyTurn {
+    async fn apply(self: Box<Self>, update: AverageUpdate) -> Result<()> {
+        self.store.before().await?;
+        self.inner.apply(update).await?;
+        self.store.fail("store loses the answer")
+    }
+}
 
 #[async_trait]
 impl Outbox for Faulty<dyn Store> {

@@ -77,7 +77,9 @@ struct Shared {
 /// The store of edge mode.
 pub struct RedbStore {
     shared: Arc<Shared>,
-    writer: Writer,
+    writer: Arc<Writer>,
+    /// Held by whoever computes averages.
+    turns: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl RedbStore {
@@ -117,7 +119,7 @@ impl RedbStore {
         let shared =
             Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
         let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
-        Ok(Self { shared, writer })
+        Ok(Self { shared, writer: Arc::new(writer), turns: Arc::default() })
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,
