@@ -2,11 +2,15 @@
 //!
 //! - [`faulty`]: backends that fail, by a seed;
 //! - [`service`]: a whole service on such backends;
-//! - [`poison`]: deliveries that nobody can work on.
+//! - [`poison`]: deliveries that nobody can work on;
+//! - [`storm`]: many clients while everything fails now and then;
+//! - [`kills`]: many clients while the service is killed.
 
 mod faulty;
+mod kills;
 mod poison;
 mod service;
+mod storm;
 
 #[path = "../support/build.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]

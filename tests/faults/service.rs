@@ -75,10 +75,6 @@ impl Service {
         Self { base, parts, faults, http, stop, tasks, directory }
     }
 
-    pub(crate) fn data_dir(&self) -> &Path {
-        self.directory.path()
-    }
-
     async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -11,6 +11,7 @@ mod dead_letters;
 mod doctor;
 mod import;
 mod quote;
+mod selftest;
 mod serve;
 
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ enum Verb {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
+    /// Prove on this machine that nothing acknowledged is lost or counted twice
+    Selftest(selftest::SelftestArgs),
     /// Print the `OpenAPI` document
     Openapi,
     /// Ask a running service whether it is ready; exit code 0 when it is
@@ -107,6 +110,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Restore(args) => data::restore(args).await,
         Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Verb::Config(args) => config::config(&args),
+        Verb::Selftest(args) => selftest::selftest(args).await,
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
         Verb::Doctor(args) => doctor::doctor(args).await,

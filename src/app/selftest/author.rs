@@ -40,21 +40,40 @@ pub const PROVIDER: &str = "selftest";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// A price that is not there: never written, or deleted.
-    Record { key: Key, price: Decimal },
+    Record {
+        key: Key,
+        price: Decimal,
+    },
     /// A price that is there, sent again as it is.
-    Repeat { key: Key, price: Decimal },
+    Repeat {
+        key: Key,
+        price: Decimal,
+    },
     /// Another value for a price that is there.
-    Correct { id: u64, price: Decimal },
-    Delete { id: u64 },
+    Correct {
+        id: u64,
+        price: Decimal,
+    },
+    Delete {
+        id: u64,
+    },
 }
 
 /// What a client was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    Stored { id: u64, version: u32 },
-    Duplicate { id: u64, version: u32 },
+    Stored {
+        id: u64,
+        version: u32,
+    },
+    Duplicate {
+        id: u64,
+        version: u32,
+    },
     Conflict,
-    Corrected { version: u32 },
+    Corrected {
+        version: u32,
+    },
     Deleted,
     /// There is no such price.
     Unknown,

@@ -207,8 +207,5 @@ async fn check_as_of(
 }
 
 fn told_of(version: &PriceVersion) -> Told {
-    Told {
-        price: version.price.observation.price.decimal().normalize(),
-        deleted: version.deleted,
-    }
+    Told { price: version.price.observation.price.decimal().normalize(), deleted: version.deleted }
 }

@@ -1,10 +1,10 @@
-//! The promise as a test that anybody can run on a machine of their own: many clients write while
-//! the service is killed again and again, and afterwards every acknowledged write must be there
-//! exactly once, with the averages that a computation written apart from the averager gives.
+//! The promise as a test: many clients write while things go wrong, and afterwards every
+//! acknowledged write must be there exactly once, with the averages that a computation written
+//! apart from the averager gives.
 //!
-//! [`author`] decides what a client writes and remembers what it was told; [`batch`] computes the
-//! averages; [`check`] compares both with a store. [`child`] runs the service, [`client`] talks to
-//! it, [`listener`] follows its stream, and [`chaos`] brings them together.
+//! [`author`] decides what a client writes and remembers what it was told, [`client`] writes it
+//! over HTTP, [`batch`] computes the averages, and [`check`] compares both with a store. [`chaos`]
+//! brings them together around a [`child`] that is killed, and a [`listener`] to its stream.
 
 pub mod author;
 pub mod batch;
