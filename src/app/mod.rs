@@ -1,5 +1,6 @@
 //! Floor 5: configuration, wiring and the command line. The only place that names a backend.
 
+pub mod backends;
 pub mod backup;
 pub mod cli;
 pub mod config;

@@ -2,6 +2,7 @@
 //! decoder that answers a typed error for what it does not know.
 
 mod bytes;
+pub mod cached;
 pub mod event;
 pub mod job;
 mod json;

@@ -111,6 +111,7 @@ type Resources = (
     bars::BarsApi,
     stream::StreamApi,
     dead_letters::DeadLettersApi,
+    system::ProbesApi,
     system::SystemApi,
 );
 
@@ -125,6 +126,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
         dead_letters::DeadLettersApi::new(services),
+        system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
     OpenApiService::new(resources, "tickerd", settings.version)
@@ -134,6 +136,14 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
     document(services, settings).spec()
+}
+
+/// Health, readiness and metrics alone, for a process that does not serve the API.
+pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
+    let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
+    let names = query_names::QueryNames::of_document(&api.spec());
+    let routes = Route::new().nest("/", api);
+    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
 }
 
 /// The whole API, ready to be served.

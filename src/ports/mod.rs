@@ -9,6 +9,7 @@ pub mod cache;
 pub mod clock;
 pub mod jobs;
 pub mod keys;
+pub mod leases;
 pub mod ledger;
 pub mod limiter;
 pub mod provider;
@@ -20,6 +21,7 @@ pub use cache::{CacheTicket, QuoteCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use jobs::{JobChange, JobRun, JobStore};
 pub use keys::KeyStore;
+pub use leases::LeaseStore;
 pub use ledger::{
     AssetList, AssetStore, Attempt, AttemptOutcome, CallStatistics, LedgerSaved, LedgerStore,
     ProviderLedger, Receipt, ReceiptAnswer,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AssetStore, JobStore, LedgerStore};
+use super::{AssetStore, JobStore, LeaseStore, LedgerStore};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -359,6 +359,7 @@ pub trait Store:
     + LedgerStore
     + AssetStore
     + JobStore
+    + LeaseStore
     + Send
     + Sync
 {

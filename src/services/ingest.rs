@@ -1,10 +1,12 @@
 //! The only way in: validates, stores price and event in one transaction, and keeps the cache true.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{CheckedValue, Checker, TimeFormat};
-use crate::model::{Observation, Price, PriceId, RawPayload};
+use crate::model::{Observation, Price, PriceId, RawPayload, Symbol};
+use crate::ports::cache::supersedes;
 use crate::ports::{Appended, Clock, Correction, QuoteCache, Store, StoreError};
 use crate::telemetry::metrics;
 
@@ -42,15 +44,23 @@ impl Ingest {
         }
         let outcomes = self.store.append(batch).await?;
         let (mut n_stored, mut n_duplicate, mut n_conflict) = (0, 0, 0);
+        // A cache may be a network away, so it is told the newest of each symbol and no other.
+        let mut newest: BTreeMap<&Symbol, &Price> = BTreeMap::new();
         for outcome in &outcomes {
             match outcome {
                 Appended::New(price) => {
                     n_stored += 1;
-                    self.cache.offer(Arc::new(price.clone())).await;
+                    let best = newest.entry(&price.observation.symbol).or_insert(price);
+                    if supersedes(price, best) {
+                        *best = price;
+                    }
                 }
                 Appended::Duplicate(_) => n_duplicate += 1,
                 Appended::Conflict(_) => n_conflict += 1,
             }
+        }
+        for price in newest.into_values() {
+            self.cache.offer(Arc::new(price.clone())).await;
         }
         metrics::prices_appended(n_stored, n_duplicate, n_conflict);
         Ok(outcomes)

@@ -7,8 +7,10 @@ pub mod averager;
 pub mod bulk;
 pub mod dead_letters;
 pub mod ingest;
+pub mod lead;
 pub mod relay;
 
+pub mod follower;
 pub mod query;
 pub mod quotes;
 

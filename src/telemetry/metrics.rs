@@ -55,6 +55,8 @@ metrics_table! {
         "Prices deleted.";
     CACHE_LOOKUPS = Counter "tickerd_cache_lookups_total" ["outcome"]
         "Look-ups of the newest price: hit or miss.";
+    REDIS_FAILURES = Counter "tickerd_redis_failures_total" ["purpose", "outcome"]
+        "Calls to Redis that came to nothing: failed, or left_alone after failures.";
     OUTBOX_DEPTH = Gauge "tickerd_outbox_depth" []
         "Events committed and not yet safely on the bus.";
     EVENTS_PUBLISHED = Counter "tickerd_events_published_total" []
@@ -140,6 +142,10 @@ pub fn price_deleted() {
 
 pub fn cache_lookup(hit: bool) {
     counter!(CACHE_LOOKUPS, "outcome" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+pub fn redis_failure(purpose: &'static str, outcome: &'static str) {
+    counter!(REDIS_FAILURES, "purpose" => purpose, "outcome" => outcome).increment(1);
 }
 
 pub fn outbox_depth(depth: u64) {

@@ -5,7 +5,10 @@ mod build;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "redis")]
+#[path = "../support/redis.rs"]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
 #[path = "../support/servers.rs"]
 mod servers;
 

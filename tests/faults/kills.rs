@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
-use tickerd::app::run::{App, Parts, open_edge_store};
+use tickerd::app::backends::{Parts, open_store};
+use tickerd::app::run::App;
 use tickerd::app::selftest::author::{Acknowledged, Journal, Key, Told};
 use tickerd::app::selftest::check::{Findings, check};
 use tickerd::model::PriceId;
-use tickerd::ports::{Store, SystemClock};
+use tickerd::ports::SystemClock;
 
 use crate::build::{corrected, observed, second, window};
 use crate::service::config;
@@ -51,14 +52,14 @@ fn kills_under_writing_clients_lose_and_double_nothing() {
 async fn the_checker_sees_each_kind_of_fault() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = config(directory.path());
-    let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
     let batch: Vec<_> = (1..=8).map(|secs| observed("A", secs, "2")).collect();
     let stored = parts.store.append(batch).await.expect("stored");
     let ids: Vec<u64> = stored.iter().map(|appended| appended.price().id.get()).collect();
     let first = PriceId::new(ids[0]).expect("an id");
     parts.store.correct(first, corrected("4")).await.expect("corrected");
     App::build(&config, parts, false).await.expect("built").drain(|_| ()).await.expect("drained");
-    let store = open_edge_store(&config).expect("the store opens");
+    let store = open_store(&config).await.expect("the store opens");
     let told = |price: i64| Told { price: Decimal::from(price), deleted: false };
     let key =
         |secs| Key { symbol: "A".into(), observed_at: second(secs), external_id: String::new() };
@@ -70,7 +71,7 @@ async fn the_checker_sees_each_kind_of_fault() {
     let found = async |change: &dyn Fn(&mut Journal)| {
         let mut journal = journal.clone();
         change(&mut journal);
-        check(&store, &journal, &[window(5)]).await.expect("read")
+        check(store.as_ref(), &journal, &[window(5)]).await.expect("read")
     };
     let counts = |f: &Findings| (f.n_lost, f.n_double, f.n_wrong, f.n_wrong_averages);
 

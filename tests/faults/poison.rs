@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tickerd::app::run::{App, Parts};
+use tickerd::app::backends::Parts;
+use tickerd::app::run::App;
 use tickerd::ports::SystemClock;
 use tickerd::ports::bus::RawMessage;
 
@@ -140,7 +141,7 @@ async fn a_delivery_that_fails_by_itself_is_parked_after_all_attempts_and_can_be
 async fn a_symbol_that_cannot_be_read_does_not_keep_the_averager_from_starting() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = config(directory.path());
-    let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
     for name in ["BAD", "GOOD"] {
         let batch = (1..6).map(|secs| observed(name, secs, "3")).collect();
         parts.store.append(batch).await.expect("stored");
@@ -254,7 +255,7 @@ async fn the_command_line_lists_replays_and_drops_with_and_without_a_service() {
         dead_letters(&["drop", "--all", "--reason", "x", "--json", "--data-dir", path]).await;
     assert_eq!(dropped, json!({ "dropped": 2 }));
     let config = config(directory.path());
-    let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
     let app = App::build(&config, parts, false).await.expect("built");
     let left = app.work(async |services| services.dead_letters.list(0, 10).await).await;
     assert_eq!(left.expect("closed").expect("read"), []);

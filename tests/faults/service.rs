@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tickerd::app::backends::Parts;
 use tickerd::app::config::{Config, Sources};
-use tickerd::app::run::{App, Parts};
+use tickerd::app::run::App;
 use tickerd::ports::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -55,7 +56,7 @@ impl Service {
         let directory = tempfile::tempdir().expect("a directory");
         let mut config = config(directory.path());
         change(&mut config);
-        let parts = Parts::open(&config, clock).expect("the backends open");
+        let parts = Parts::open(&config, clock).await.expect("the backends open");
         Self::on(directory, &config, parts, faults).await
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
+use tickerd::app::backends::Parts;
 use tickerd::app::config::Sources;
-use tickerd::app::run::{App, Parts};
+use tickerd::app::run::App;
 use tickerd::model::{
     Amount, Observation, Order, Price, PriceId, ProviderName, Symbol, TimeRange, TimeSource,
     Timestamp, Window,
@@ -126,7 +127,8 @@ async fn stored_averages_equal_a_batch_computation() {
         let mut random = Random(seed);
         // The pipeline runs beside the storm, is stopped in the middle of it, and goes on.
         for round in 0..3 {
-            let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+            let parts =
+                Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
             let store = Arc::clone(&parts.store);
             let app = App::build(&config, parts, false).await.expect("built");
             let mut tasks = tokio::task::JoinSet::new();
@@ -140,7 +142,7 @@ async fn stored_averages_equal_a_batch_computation() {
                 .expect("the pipeline catches up")
                 .expect("drained");
         }
-        let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
+        let store = tickerd::app::backends::open_redb(&config).expect("the store opens");
         assert_averages(&store, &WINDOWS, &format!("seed {seed}")).await;
         store.close().await.expect("closed");
     }
@@ -154,7 +156,7 @@ async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
     for windows in [&WINDOWS[..1], &WINDOWS[..], &WINDOWS[1..2], &WINDOWS[..]] {
         config.averages.windows =
             windows.iter().map(|count| Window::new(*count).expect("a window")).collect();
-        let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+        let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
         let store = Arc::clone(&parts.store);
         storm(store.as_ref(), &mut Random(windows.len() as u64), 20).await;
         App::build(&config, parts, false)
@@ -164,6 +166,6 @@ async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
             .await
             .expect("drained");
     }
-    let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
+    let store = tickerd::app::backends::open_redb(&config).expect("the store opens");
     assert_averages(&store, &WINDOWS, "after the last change").await;
 }

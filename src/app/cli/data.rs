@@ -11,10 +11,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Common;
+use crate::app::backends::open_store;
 use crate::app::backup;
-use crate::app::run::open_edge_store;
 use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
-use crate::ports::{PriceQuery, PriceStore, Store};
+use crate::ports::PriceQuery;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -56,7 +56,7 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
         order: Order::OldestFirst,
         ..PriceQuery::newest(4_096)
     };
-    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let store = open_store(&args.common.load(Vec::new())?.config).await?;
     let target: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("{} cannot be written", path.display()))?,
@@ -147,10 +147,11 @@ pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
     let summary = if args.verify {
         backup::verify(&args.file)?
     } else {
-        let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+        let store = open_store(&args.common.load(Vec::new())?.config).await?;
         let bar = spinner();
         let summary =
-            backup::backup(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+            backup::backup(store.as_ref(), &args.file, |n_records| bar.set_position(n_records))
+                .await?;
         bar.finish_and_clear();
         store.close().await?;
         summary
@@ -172,10 +173,11 @@ pub(super) struct RestoreArgs {
 
 pub(super) async fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     backup::verify(&args.file)?;
-    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let store = open_store(&args.common.load(Vec::new())?.config).await?;
     let bar = spinner();
     let summary =
-        backup::restore(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+        backup::restore(store.as_ref(), &args.file, |n_records| bar.set_position(n_records))
+            .await?;
     bar.finish_and_clear();
     store.close().await?;
     print_summary(&summary, "restored; averages are computed at the next start", args.json);

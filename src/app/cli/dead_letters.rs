@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, Remote, problem};
-use crate::app::run::{App, Parts};
+use crate::app::backends::Parts;
+use crate::app::config::StoreBackend;
+use crate::app::run::App;
 use crate::http::dead_letters::DeadLetterRecord;
 use crate::ports::SystemClock;
 
@@ -218,9 +220,9 @@ async fn act_on_store(place: &Place, which: &Which, act: &Act) -> anyhow::Result
 
 async fn open(place: &Place) -> anyhow::Result<App> {
     let config = place.common.load(Vec::new())?.config;
-    if !config.store.file().exists() {
+    if config.store_backend() == StoreBackend::Redb && !config.store.file().exists() {
         bail!("there is no data in {}", config.store.data_dir.display());
     }
-    let parts = Parts::open(&config, Arc::new(SystemClock))?;
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await?;
     App::build(&config, parts, false).await
 }

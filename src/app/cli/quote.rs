@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::Common;
 use super::client::{Client, Remote, problem, service_of};
+use crate::app::backends::Parts;
 use crate::app::config::Config;
-use crate::app::run::{App, Parts};
+use crate::app::run::App;
 use crate::http::quotes::QuoteList;
 use crate::model::Symbol;
 use crate::ports::SystemClock;
@@ -80,7 +81,7 @@ fn encoded(symbol: &str) -> String {
 /// Puts the service together without serving: what the providers answer is kept, and the next
 /// `serve` computes its averages.
 async fn of_store(config: &Config, symbols: &[Symbol]) -> anyhow::Result<Value> {
-    let parts = Parts::open(config, Arc::new(SystemClock))?;
+    let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let store = Arc::clone(&parts.store);
     let app = App::build(config, parts, false).await?;
     let answers = app.services().quotes.many(symbols, config.quotes.max_age).await?;

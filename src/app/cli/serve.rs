@@ -12,8 +12,9 @@ use super::Common;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
-use crate::app::config::{Loaded, LogStyle, Sources};
-use crate::app::run::{App, Parts, VERSION, bind};
+use crate::app::backends::Parts;
+use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
+use crate::app::run::{App, VERSION, bind};
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
@@ -28,9 +29,12 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
-    /// edge
+    /// edge or full
     #[arg(long)]
     mode: Option<String>,
+    /// What this process does: api, poller, relay, averager, separated by commas
+    #[arg(long)]
+    roles: Option<String>,
     /// Play real history and simulated prices as if live; no network, no keys
     #[arg(long)]
     demo: bool,
@@ -45,6 +49,7 @@ impl ServeArgs {
             ("server.host", self.host.clone()),
             ("server.port", self.port.map(|port| port.to_string())),
             ("mode", self.mode.clone()),
+            ("roles", self.roles.clone()),
             ("log.format", self.log_format.clone()),
         ];
         self.common.load(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
@@ -60,7 +65,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     logging::install(format, &config.log.level);
 
-    let parts = Parts::open(config, Arc::new(SystemClock))?;
+    let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
     let app = App::build(config, parts, args.demo).await?;
     let stop = CancellationToken::new();
@@ -93,9 +98,25 @@ fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
         Some(file) => file.display().to_string(),
         None => "none; built-in defaults".into(),
     };
-    println!("tickerd {VERSION}, edge mode{}", if demo { ", demo" } else { "" });
+    let mode = config.mode.name();
+    println!("tickerd {VERSION}, {mode} mode{}", if demo { ", demo" } else { "" });
+    if config.roles.len() < Role::ALL.len() {
+        let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
+        println!("  roles      {}", roles.join(", "));
+    }
     println!("  url        http://{address}/    documentation http://{address}/docs");
-    println!("  data       {}", config.store.data_dir.display());
+    match config.store_backend() {
+        StoreBackend::Redb => println!("  data       {}", config.store.data_dir.display()),
+        StoreBackend::Postgres => println!("  data       {}", shown(loaded, "store.postgres_url")),
+    }
+    if config.cache_backend() == CacheBackend::Redis {
+        println!("  cache      {}", shown(loaded, "cache.redis_url"));
+    }
+    match config.bus_backend() {
+        BusBackend::Channel => {}
+        BusBackend::Kafka => println!("  bus        kafka at {}", config.bus.kafka_brokers),
+        BusBackend::Fluvio => println!("  bus        fluvio at {}", config.bus.fluvio_endpoint),
+    }
     println!("  config     {file}");
     for state in app.services().router.providers() {
         match state {
@@ -107,6 +128,12 @@ fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
         println!("  demo       replay is real history played back, simulated is invented");
     }
     println!("  access     open to this machine: no key is asked for");
+}
+
+/// A setting as it may be shown.
+fn shown(loaded: &Loaded, key: &str) -> String {
+    let value = loaded.settings.get(key).map(|setting| setting.shown(key));
+    value.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned()
 }
 
 pub(super) async fn openapi() -> anyhow::Result<ExitCode> {

@@ -1,11 +1,12 @@
 //! How single values are read: durations, counts, symbols, windows, names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
+use super::sections::Role;
 use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -103,6 +104,29 @@ pub(super) fn budget<'de, D: Deserializer<'de>>(
         limits.push((window, calls));
     }
     Ok(limits)
+}
+
+/// A choice, or none where the setting says `auto`.
+pub(super) fn unless_auto<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "auto" {
+        return Ok(None);
+    }
+    let choice = serde::de::value::StringDeserializer::<D::Error>::new(text);
+    T::deserialize(choice).map(Some)
+}
+
+/// At least one role.
+pub(super) fn roles<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeSet<Role>, D::Error> {
+    let roles = BTreeSet::deserialize(deserializer)?;
+    if roles.is_empty() {
+        return Err(serde::de::Error::custom("at least one role is needed"));
+    }
+    Ok(roles)
 }
 
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -16,10 +16,11 @@ use super::check::{Findings, check};
 use super::child::{Nursery, Running};
 use super::client::Client;
 use super::listener::{Heard, StreamFindings, listen};
+use crate::app::backends::{Parts, open_store};
 use crate::app::config::Sources;
-use crate::app::run::{App, Parts, open_edge_store};
+use crate::app::run::App;
 use crate::model::{Timestamp, Window};
-use crate::ports::{Store, SystemClock};
+use crate::ports::SystemClock;
 
 /// The windows whose averages are compared.
 pub const WINDOWS: [u64; 3] = [1, 5, 20];
@@ -206,14 +207,14 @@ async fn follow(
 async fn finish(running: Running, nursery: &Nursery) -> anyhow::Result<()> {
     running.kill().await?;
     let config = nursery.config()?;
-    let parts = Parts::open(&config, Arc::new(SystemClock))?;
+    let parts = Parts::open(&config, Arc::new(SystemClock)).await?;
     App::build(&config, parts, false).await?.drain(|_| ()).await
 }
 
 async fn compare(nursery: &Nursery, journal: &Journal) -> anyhow::Result<Findings> {
-    let store = open_edge_store(&nursery.config()?)?;
+    let store = open_store(&nursery.config()?).await?;
     let windows = WINDOWS.map(Window::new).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let findings = check(&store, journal, &windows).await?;
+    let findings = check(store.as_ref(), journal, &windows).await?;
     store.close().await?;
     Ok(findings)
 }

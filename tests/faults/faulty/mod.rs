@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tickerd::app::run::Parts;
+use tickerd::app::backends::Parts;
 use tickerd::model::Symbol;
 
 /// How often each kind of fault could have struck and did.

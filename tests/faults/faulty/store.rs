@@ -1,5 +1,7 @@
 //! A store that fails.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tickerd::model::*;
 use tickerd::ports::store::*;
@@ -200,6 +202,11 @@ pass_on! { LedgerStore {
 pass_on! { AssetStore {
     safe fn save_assets(list: AssetList) -> ();
     safe fn asset_lists(class: AssetClass) -> Vec<AssetList>;
+} }
+
+pass_on! { LeaseStore {
+    safe fn hold_lease(name: &str, holder: &str, length: Duration) -> bool;
+    safe fn give_up_lease(name: &str, holder: &str) -> ();
 } }
 
 pass_on! { JobStore {

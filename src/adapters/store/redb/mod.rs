@@ -12,6 +12,7 @@ mod assets;
 mod averages;
 mod dead_letters;
 mod jobs;
+mod leases;
 mod ledger;
 mod outbox;
 mod prices;
@@ -80,6 +81,7 @@ pub struct RedbStore {
     writer: Arc<Writer>,
     /// Held by whoever computes averages.
     turns: Arc<tokio::sync::Mutex<()>>,
+    leases: leases::Leases,
 }
 
 impl RedbStore {
@@ -119,7 +121,12 @@ impl RedbStore {
         let shared =
             Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
         let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
-        Ok(Self { shared, writer: Arc::new(writer), turns: Arc::default() })
+        Ok(Self {
+            shared,
+            writer: Arc::new(writer),
+            turns: Arc::default(),
+            leases: leases::Leases::default(),
+        })
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,
