@@ -25,12 +25,11 @@ impl Parts {
     /// # Errors
     /// When one cannot be opened; the message names the setting.
     pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        Ok(Self {
-            cache: open_cache(config).await?,
-            bus: open_bus(config).await?,
-            store: open_store(config).await?,
-            clock,
-        })
+        // The store first: a cache that was claimed for a store that is not there is in the way.
+        let store = open_store(config).await?;
+        let cache = open_cache(config, &clock).await?;
+        let bus = open_bus(config).await?;
+        Ok(Self { store, cache, bus, clock })
     }
 }
 
@@ -63,8 +62,12 @@ pub fn open_redb(config: &Config) -> anyhow::Result<RedbStore> {
     RedbStore::open(&file, &options).with_context(|| format!("{} cannot be opened", file.display()))
 }
 
+/// Connects to the database of the full mode.
+///
+/// # Errors
+/// When it cannot be reached, or the schema is newer.
 #[cfg(feature = "postgres")]
-async fn open_postgres(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_postgres(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     use crate::adapters::store::postgres::PostgresStore;
     let store =
         PostgresStore::open(postgres_options(config)).await.context("store.postgres_url")?;
@@ -86,14 +89,58 @@ pub fn postgres_options(config: &Config) -> crate::adapters::store::postgres::Po
 
 #[cfg(not(feature = "postgres"))]
 #[expect(clippy::unused_async, reason = "as with the feature")]
-async fn open_postgres(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_postgres(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Err(missing("store.backend", "postgres"))
 }
 
-async fn open_cache(config: &Config) -> anyhow::Result<Arc<dyn QuoteCache>> {
+async fn open_cache(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn QuoteCache>> {
     match config.cache_backend() {
         CacheBackend::Moka => Ok(Arc::new(MokaCache::new(config.cache.capacity, config.cache.ttl))),
-        CacheBackend::Redis => anyhow::bail!(missing("cache.backend", "redis")),
+        CacheBackend::Redis => open_redis_cache(config, clock).await,
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn open_redis_cache(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn QuoteCache>> {
+    use crate::adapters::cache::redis::RedisCache;
+    use crate::adapters::redis::{RedisLink, RedisOptions};
+    let options = RedisOptions {
+        prefix: format!("{}:", config.cache.redis_prefix),
+        ..RedisOptions::new(config.cache.redis_url.reveal(), dataset(config))
+    };
+    let link = RedisLink::open(options, Arc::clone(clock)).await.context("cache.redis_url")?;
+    Ok(Arc::new(RedisCache::new(Arc::new(link), config.cache.ttl)))
+}
+
+#[cfg(not(feature = "redis"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn open_redis_cache(
+    _config: &Config,
+    _clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn QuoteCache>> {
+    Err(missing("cache.backend", "redis"))
+}
+
+/// Names the store whose prices are cached, without login.
+#[cfg(feature = "redis")]
+fn dataset(config: &Config) -> String {
+    match config.store_backend() {
+        StoreBackend::Redb => {
+            let file = config.store.file();
+            std::path::absolute(&file).unwrap_or(file).display().to_string()
+        }
+        StoreBackend::Postgres => {
+            let url = config.store.postgres_url.reveal();
+            let place = url.rsplit_once('@').map_or(url, |(_, place)| place);
+            let place = place.split('?').next().unwrap_or_default();
+            format!("{place} {}", config.store.postgres_schema)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod backends;
 pub mod backup;
 pub mod cli;
 pub mod config;
+pub mod migrate;
 mod providers;
 pub mod run;
 pub mod selftest;

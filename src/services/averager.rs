@@ -193,7 +193,10 @@ impl Averager {
 
     /// Computes averages that the store does not have for all its prices: those of windows that
     /// are new in the configuration, and all of them after a restore.
-    async fn materialise(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the store fails; what is done stays done.
+    pub async fn materialise(&self) -> Result<(), StoreError> {
         let stored = self.store.materialised_windows().await?;
         let mut wanted = self.settings.windows.clone();
         wanted.sort_unstable();

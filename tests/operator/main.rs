@@ -2,7 +2,12 @@
 
 mod golden;
 mod service;
+#[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
+#[path = "../support/upstream.rs"]
+mod upstream;
 
 mod deploy;
+mod guide;
+mod help;
 mod references;
 mod telemetry;

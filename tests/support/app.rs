@@ -54,6 +54,9 @@ impl TestApp {
         // No test may reach the network.
         config.providers.values_mut().for_each(|provider| provider.enabled = false);
         change(&mut config);
+        if crate::full::is_wanted() {
+            assert!(crate::full::go_full(&mut config), "TICKERD_TEST_MODE=full needs servers");
+        }
         let clock = Arc::new(ManualClock::at(Timestamp::parse(NOW).expect("a time")));
         let parts = Parts::open(&config, clock.clone()).await.expect("the backends open");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -10,14 +10,17 @@ mod data;
 mod dead_letters;
 mod doctor;
 mod import;
+mod man;
+mod migrate;
 mod quote;
 mod selftest;
 mod serve;
+pub mod teach;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 use super::config::{Loaded, Sources};
 
@@ -49,6 +52,8 @@ enum Verb {
     Restore(data::RestoreArgs),
     /// Show, replay or drop deliveries that were given up
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Copy everything from one backend to another and compare, or bring the schema up to date
+    Migrate(migrate::MigrateArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Prove on this machine that nothing acknowledged is lost or counted twice
@@ -61,6 +66,8 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write one for each verb
+    Man(man::ManArgs),
 }
 
 /// Flags that several verbs share.
@@ -85,7 +92,10 @@ impl Common {
 
 /// Parses the command line and runs the verb.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&teach::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
@@ -109,15 +119,22 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
         Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
+        Verb::Migrate(args) => migrate::migrate(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Selftest(args) => selftest::selftest(args).await,
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
         Verb::Doctor(args) => doctor::doctor(args).await,
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut teach::command(),
+                "tickerd",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Man(args) => man::man(&args),
     }
 }
 

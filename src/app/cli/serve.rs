@@ -1,5 +1,6 @@
 //! `serve` and `openapi`.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,7 +72,9 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_card(&loaded, &app, listener.local_addr()?, args.demo);
+    let card = card(&loaded, &app, listener.local_addr()?, args.demo).join("\n");
+    // Whoever started it may not be listening any more: no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{card}");
 
     let serving = app.run(listener, stop.clone());
     tokio::pin!(serving);
@@ -92,42 +95,48 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
+/// What a person wants to know when the service has started.
+fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<String> {
     let config = &loaded.config;
     let file = match &loaded.file {
         Some(file) => file.display().to_string(),
         None => "none; built-in defaults".into(),
     };
+    let mut card = Vec::new();
+    let mut say = |line: String| card.push(line);
     let mode = config.mode.name();
-    println!("tickerd {VERSION}, {mode} mode{}", if demo { ", demo" } else { "" });
+    say(format!("tickerd {VERSION}, {mode} mode{}", if demo { ", demo" } else { "" }));
     if config.roles.len() < Role::ALL.len() {
         let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
-        println!("  roles      {}", roles.join(", "));
+        say(format!("  roles      {}", roles.join(", ")));
     }
-    println!("  url        http://{address}/    documentation http://{address}/docs");
+    say(format!("  url        http://{address}/    documentation http://{address}/docs"));
     match config.store_backend() {
-        StoreBackend::Redb => println!("  data       {}", config.store.data_dir.display()),
-        StoreBackend::Postgres => println!("  data       {}", shown(loaded, "store.postgres_url")),
+        StoreBackend::Redb => say(format!("  data       {}", config.store.data_dir.display())),
+        StoreBackend::Postgres => {
+            say(format!("  data       {}", shown(loaded, "store.postgres_url")))
+        }
     }
     if config.cache_backend() == CacheBackend::Redis {
-        println!("  cache      {}", shown(loaded, "cache.redis_url"));
+        say(format!("  cache      {}", shown(loaded, "cache.redis_url")));
     }
     match config.bus_backend() {
         BusBackend::Channel => {}
-        BusBackend::Kafka => println!("  bus        kafka at {}", config.bus.kafka_brokers),
-        BusBackend::Fluvio => println!("  bus        fluvio at {}", config.bus.fluvio_endpoint),
+        BusBackend::Kafka => say(format!("  bus        kafka at {}", config.bus.kafka_brokers)),
+        BusBackend::Fluvio => say(format!("  bus        fluvio at {}", config.bus.fluvio_endpoint)),
     }
-    println!("  config     {file}");
+    say(format!("  config     {file}"));
     for state in app.services().router.providers() {
         match state {
-            ProviderState::On { profile, .. } => println!("  provider   {} on", profile.name),
-            ProviderState::Off { why, .. } => println!("  provider   off: {why}"),
+            ProviderState::On { profile, .. } => say(format!("  provider   {} on", profile.name)),
+            ProviderState::Off { why, .. } => say(format!("  provider   off: {why}")),
         }
     }
     if demo {
-        println!("  demo       replay is real history played back, simulated is invented");
+        say("  demo       replay is real history played back, simulated is invented".into());
     }
-    println!("  access     open to this machine: no key is asked for");
+    say("  access     open to this machine: no key is asked for".into());
+    card
 }
 
 /// A setting as it may be shown.
