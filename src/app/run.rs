@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::backends::Parts;
+use super::backup;
 use super::config::{CacheBackend, Config, Role, StoreBackend};
 use super::providers::DEMO_SEED;
 use crate::adapters::provider::replay::Replay;
@@ -131,6 +132,7 @@ impl App {
             jobs,
             dead_letters: Arc::new(DeadLetters::new(Arc::clone(&store), Arc::clone(&bus))),
             health: Arc::new(health),
+            backup: backup::opener(&store),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),

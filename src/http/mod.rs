@@ -11,6 +11,7 @@ pub mod server;
 pub mod values;
 
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
 pub mod dead_letters;
@@ -54,6 +55,7 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -111,6 +113,7 @@ type Resources = (
     bars::BarsApi,
     stream::StreamApi,
     dead_letters::DeadLettersApi,
+    backup::BackupApi,
     system::ProbesApi,
     system::SystemApi,
 );
@@ -126,6 +129,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
         dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
         system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
