@@ -26,6 +26,7 @@ use crate::services::dead_letters::DeadLetters;
 use crate::services::feed::Feed;
 use crate::services::fetch::PriceFetch;
 use crate::services::follower::CacheFollower;
+use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::{JobOptions, Jobs};
@@ -115,13 +116,21 @@ impl App {
             config.fetch.active_symbols.clone(),
             config.fetch.interval,
         );
-        let health = Health::new(
+        let health = Arc::new(Health::new(
             Arc::clone(&store),
             Arc::clone(&cache),
             Arc::clone(&bus),
             config.pipeline.degraded_outbox,
+        ));
+        let gauges = Gauges::new(
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            Arc::clone(&router),
+            Arc::clone(&health),
+            config.averages.group.clone(),
         );
         let recorder = recorder();
+        metrics::build(VERSION, config.mode.name());
         let services = Services {
             store: Arc::clone(&store),
             ingest: Arc::clone(&ingest),
@@ -131,8 +140,9 @@ impl App {
             assets,
             jobs,
             dead_letters: Arc::new(DeadLetters::new(Arc::clone(&store), Arc::clone(&bus))),
-            health: Arc::new(health),
             backup: backup::opener(&store),
+            health,
+            gauges: Arc::new(gauges),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
@@ -333,7 +343,7 @@ fn recorder() -> PrometheusHandle {
         .get_or_init(|| {
             let buckets = [
                 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
-                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
             ];
             let recorder = PrometheusBuilder::new()
                 .set_buckets(&buckets)

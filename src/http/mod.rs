@@ -34,6 +34,7 @@ use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
 use crate::services::dead_letters::DeadLetters;
+use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::Jobs;
@@ -56,6 +57,7 @@ pub struct Services {
     pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
     pub backup: backup::OpenBackup,
+    pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,

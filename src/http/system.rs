@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::error::ApiError;
 use super::{ApiSettings, Services, Tag};
+use crate::services::gauges::Gauges;
 use crate::services::health::{Health, PartState};
 
 #[derive(Debug, Object)]
@@ -66,12 +67,17 @@ pub struct SystemRecord {
 /// What every process answers, whatever its roles.
 pub struct ProbesApi {
     health: Arc<Health>,
+    gauges: Arc<Gauges>,
     render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 impl ProbesApi {
     pub fn new(services: &Services) -> Self {
-        Self { health: Arc::clone(&services.health), render_metrics: Arc::clone(&services.metrics) }
+        Self {
+            health: Arc::clone(&services.health),
+            gauges: Arc::clone(&services.gauges),
+            render_metrics: Arc::clone(&services.metrics),
+        }
     }
 }
 
@@ -109,7 +115,7 @@ impl ProbesApi {
     /// Metrics in the text format of Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self) -> PlainText<String> {
-        self.health.record_metrics().await;
+        self.gauges.refresh().await;
         PlainText((self.render_metrics)())
     }
 }

@@ -83,6 +83,7 @@ impl Averager {
                 metrics::pipeline_retry("averager");
                 self.clock.sleep(pause.next()).await;
             }
+            self.measure(&deliveries);
             subscription.ack().await?;
             pause.reset();
         }
@@ -123,7 +124,7 @@ impl Averager {
                 update.positions = self.positions(deliveries);
             }
             let n_averages = update.averages.len() as u64;
-            turn.apply(update).await?;
+            metrics::store_call("apply_averages", turn.apply(update)).await?;
             metrics::averages_stored(n_averages);
             for (symbol, error) in poison {
                 self.park_poison(symbol, deliveries, error).await?;
@@ -131,6 +132,23 @@ impl Averager {
             if rest.is_empty() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Tells metrics and log that the effect of deliveries is stored.
+    fn measure(&self, deliveries: &[Delivery]) {
+        let now = self.clock.now();
+        let events = || deliveries.iter().filter_map(|delivery| delivery.event.as_ref().ok());
+        metrics::average_delays(events().map(|event| now.since(event.received_at)));
+        for event in events() {
+            // With price and version, the line joins that of the request that brought the price.
+            tracing::debug!(
+                message_id = %format_args!("{:032x}", event.message_id),
+                price_id = event.price_id.get(),
+                version = event.version,
+                symbol = %event.symbol,
+                "averaged"
+            );
         }
     }
 
@@ -159,7 +177,8 @@ impl Averager {
         let mut rest = touched.as_slice();
         while let Some(first) = rest.first() {
             let n_from = (longest + rest.len()).min(READ_AT_ONCE.max(longest + 1));
-            let values = self.store.values_around(symbol, *first, longest - 1, n_from).await?;
+            let values = self.store.values_around(symbol, *first, longest - 1, n_from);
+            let values = metrics::store_call("values", values).await?;
             let n_behind = values.len() - values.partition_point(|(at, _)| at < first);
             let portion = Portion { symbol, values: &values, to_end: n_behind < n_from };
             let n_done = portion.n_covered(rest, longest);
@@ -233,7 +252,7 @@ impl Averager {
                 }
             }
             metrics::averages_stored(update.averages.len() as u64);
-            turn.apply(update).await?;
+            metrics::store_call("apply_averages", turn.apply(update)).await?;
             match values.last() {
                 Some((last, _)) if *last >= from => from = behind(*last),
                 _ => return Ok(()),

@@ -25,4 +25,5 @@ pub mod fetch;
 pub mod jobs;
 
 pub mod feed;
+pub mod gauges;
 pub mod health;
