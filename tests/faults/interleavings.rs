@@ -9,7 +9,7 @@ use tickerd::app::run::App;
 use tickerd::app::selftest::author::{Author, Journal, PROVIDER, Random, Reply, Step};
 use tickerd::app::selftest::check::check;
 use tickerd::model::{Observation, PriceId};
-use tickerd::ports::{Appended, PriceStore, Store, SystemClock};
+use tickerd::ports::{Appended, Store, SystemClock};
 use tokio::task::JoinSet;
 
 use crate::build::{With, amount, corrected, instant, observed, window};
