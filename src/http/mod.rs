@@ -11,6 +11,7 @@ pub mod server;
 pub mod values;
 
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
 pub mod dead_letters;
@@ -55,6 +56,7 @@ pub struct Services {
     pub jobs: Arc<Jobs>,
     pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -113,6 +115,7 @@ type Resources = (
     bars::BarsApi,
     stream::StreamApi,
     dead_letters::DeadLettersApi,
+    backup::BackupApi,
     system::ProbesApi,
     system::SystemApi,
 );
@@ -128,6 +131,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
         dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
         system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );

@@ -93,6 +93,11 @@ impl Service {
         self.send(request.header("content-type", "application/json").body(body.to_owned())).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &str) -> Answer {
+        let request = self.http.put(format!("{}{path}", self.base));
+        self.send(request.header("content-type", "application/json").body(body.to_owned())).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(self.http.delete(format!("{}{path}", self.base))).await
     }

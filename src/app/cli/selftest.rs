@@ -16,10 +16,17 @@ use crate::ports::{Clock, SystemClock};
 pub(super) struct SelftestArgs {
     /// Kill the service again and again under writing clients, then look for what is lost, doubled
     /// or wrong
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "soak")]
     chaos: bool,
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, requires = "chaos")]
     kills: u32,
+    /// Let the clients write for this long (`10m`) and watch the memory of the service; after the
+    /// kills, if there are any
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    soak: Option<Duration>,
+    /// Keep the data in this PostgreSQL instead of a file, in a schema of its own that stays
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// Clients that write at the same time
     #[arg(long, default_value_t = 32)]
     clients: usize,
@@ -42,7 +49,14 @@ pub(super) async fn selftest(args: SelftestArgs) -> anyhow::Result<ExitCode> {
     if args.clients == 0 {
         bail!("--clients: somebody has to write");
     }
-    let plan = Plan { n_kills: args.kills, n_clients: args.clients, seed, directory };
+    let plan = Plan {
+        n_kills: if args.chaos { args.kills } else { 0 },
+        soak: args.soak,
+        postgres_url: args.postgres,
+        n_clients: args.clients,
+        seed,
+        directory,
+    };
     let bar = super::import::progress(Some(u64::from(plan.n_kills)));
     let report = run(&plan, |n_kills| bar.set_position(u64::from(n_kills))).await?;
     bar.finish_and_clear();
@@ -96,6 +110,11 @@ fn as_json(report: &Report) -> Value {
             "repeated": stream.n_repeated,
             "wrong": stream.n_wrong,
         },
+        "memory": report.memory.map(|memory| json!({
+            "at_first": memory.at_first,
+            "at_last": memory.at_last,
+            "flat": memory.is_flat(),
+        })),
         "contradictions": report.contradictions,
         "faults": findings.faults,
         "clean": report.is_clean(),
@@ -131,6 +150,14 @@ fn print(report: &Report) {
         "  on the stream   {} missed, {} repeated, {} wrong",
         stream.n_missed, stream.n_repeated, stream.n_wrong
     );
+    if let Some(memory) = &report.memory {
+        let mib = |bytes| bytes as f64 / f64::from(1 << 20);
+        println!(
+            "  memory          {:.1} MiB at first, {:.1} MiB at last",
+            mib(memory.at_first),
+            mib(memory.at_last)
+        );
+    }
     for fault in report.contradictions.iter().chain(&findings.faults) {
         println!("  ! {fault}");
     }

@@ -139,6 +139,7 @@ pub struct Author {
     journal: Journal,
     keys: Vec<Key>,
     key_of: HashMap<u64, Key>,
+    last: Option<u64>,
     pub tally: Tally,
 }
 
@@ -154,6 +155,7 @@ impl Author {
             journal: Journal::new(),
             keys: Vec::new(),
             key_of: HashMap::new(),
+            last: None,
             tally: Tally::default(),
         }
     }
@@ -248,6 +250,7 @@ impl Author {
             None if version == 1 => {
                 self.keys.push(key.clone());
                 self.key_of.insert(id, key.clone());
+                self.last = Some(id);
                 self.journal.insert(key.clone(), Acknowledged { id, versions: vec![told] });
                 Ok(())
             }
@@ -269,6 +272,7 @@ impl Author {
         let known = self.key_of.get(&id).and_then(|key| self.journal.get_mut(key));
         let Some(known) = known else { return Err(format!("{id} is nobody's price")) };
         known.versions.push(told);
+        self.last = Some(id);
         match version {
             Some(version) if version as usize != known.versions.len() => Err(format!(
                 "version {} of {id} was stored as version {version}",
@@ -281,6 +285,13 @@ impl Author {
     /// A price that was acknowledged, and its value now if it has one.
     pub fn any_acknowledged(&mut self) -> Option<(u64, Option<Decimal>)> {
         self.any_known().map(|(_, known)| (known.id, known.current()))
+    }
+
+    /// The price whose version was acknowledged last, and how many versions it has.
+    pub fn last_told(&self) -> Option<(u64, usize)> {
+        let key = self.key_of.get(&self.last?)?;
+        let known = self.journal.get(key)?;
+        Some((known.id, known.versions.len()))
     }
 
     pub fn into_journal(self) -> Journal {

@@ -35,6 +35,10 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub n_kills: u32,
+    /// Lets the clients write undisturbed for this long, and watches the memory of the service.
+    pub soak: Option<Duration>,
+    /// The store is there, in a schema of its own, instead of a file.
+    pub postgres_url: Option<String>,
     pub n_clients: usize,
     pub seed: u64,
     /// Where configuration, data and log are kept; must not exist.
@@ -54,14 +58,56 @@ pub struct Report {
     pub findings: Findings,
     pub stream: StreamFindings,
     pub n_stream_messages: u64,
+    pub memory: Option<Memory>,
     /// Answers that contradicted earlier ones, in words.
     pub contradictions: Vec<String>,
 }
 
 impl Report {
     pub fn is_clean(&self) -> bool {
-        self.findings.is_clean() && self.stream.is_clean() && self.contradictions.is_empty()
+        self.findings.is_clean()
+            && self.stream.is_clean()
+            && self.contradictions.is_empty()
+            && self.memory.is_none_or(|memory| memory.is_flat())
     }
+}
+
+/// The memory of the service during a soak, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// After [`WARM_UP`], or a tenth of a soak that is shorter than ten of it.
+    pub at_first: u64,
+    pub at_last: u64,
+}
+
+impl Memory {
+    /// At most a tenth more than at first.
+    pub fn is_flat(&self) -> bool {
+        self.at_last <= self.at_first + self.at_first / 10
+    }
+}
+
+/// What a service may take to reach its size.
+const WARM_UP: Duration = Duration::from_secs(60);
+/// Samples of the memory; the median of ten counts, because it goes up and down.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+async fn soak(running: &Running, length: Duration) -> anyhow::Result<Memory> {
+    let warm_up = WARM_UP.min(length / 10);
+    tokio::time::sleep(warm_up).await;
+    let at_first = median_memory(running).await?;
+    tokio::time::sleep(length.saturating_sub(warm_up)).await;
+    Ok(Memory { at_first, at_last: median_memory(running).await? })
+}
+
+async fn median_memory(running: &Running) -> anyhow::Result<u64> {
+    let mut samples = Vec::new();
+    for _ in 0..10 {
+        samples.push(running.resident_bytes()?);
+        tokio::time::sleep(SAMPLE_EVERY).await;
+    }
+    samples.sort_unstable();
+    Ok(samples[samples.len() / 2])
 }
 
 /// What the clients share.
@@ -82,7 +128,7 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
         bail!("{} exists already", plan.directory.display());
     }
     let started = Instant::now();
-    let nursery = Nursery::new(&plan.directory, &settings()?)?;
+    let nursery = Nursery::of_this(&plan.directory, &settings(plan)?)?;
     let mut random = Random(plan.seed);
     let mut running = nursery.start().await?;
     let (address, base) = watch::channel(running.base.clone());
@@ -118,6 +164,10 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
         address.send_replace(running.base.clone());
         progress(kill + 1);
     }
+    let memory = match plan.soak {
+        Some(length) => Some(soak(&running, length).await?),
+        None => None,
+    };
     stop.cancel();
     let mut journal = Journal::new();
     let mut tally = Tally::default();
@@ -144,14 +194,20 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
         tally,
         starts,
         n_read_after_kill: n_read_after_kill.load(Ordering::SeqCst),
+        memory,
         contradictions,
     })
 }
 
 /// No provider, the windows that are compared, and little said.
-fn settings() -> anyhow::Result<String> {
+fn settings(plan: &Plan) -> anyhow::Result<String> {
     let defaults = Sources::default().load()?.config;
     let mut text = format!("[averages]\nwindows = {WINDOWS:?}\n[log]\nlevel = \"warn\"\n");
+    if let Some(url) = &plan.postgres_url {
+        let schema = format!("selftest_{}", plan.seed);
+        writeln!(text, "[store]\nbackend = \"postgres\"\npostgres_url = {url:?}")?;
+        writeln!(text, "postgres_schema = {schema:?}")?;
+    }
     for name in defaults.providers.keys() {
         writeln!(text, "[providers.{name}]\nenabled = false")?;
     }

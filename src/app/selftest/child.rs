@@ -1,7 +1,7 @@
 //! The service as a child of this process, on a directory of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -26,15 +26,23 @@ pub struct Nursery {
 }
 
 impl Nursery {
-    /// Children of this very program, whose configuration is written into `directory`.
+    /// Children of this very program; see [`Nursery::of`].
     ///
     /// # Errors
     /// When the program does not know where it lies, or the directory cannot be written.
-    pub fn new(directory: &Path, settings: &str) -> anyhow::Result<Self> {
+    pub fn of_this(directory: &Path, settings: &str) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        Self::of(&program, directory, settings)
+    }
+
+    /// Children of a program, whose configuration is written into `directory`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn of(program: &Path, directory: &Path, settings: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         std::fs::write(directory.join(CONFIG_FILE), settings)?;
-        let program = std::env::current_exe().context("this program does not know where it is")?;
-        Ok(Self { program, directory: directory.to_owned() })
+        Ok(Self { program: program.to_owned(), directory: directory.to_owned() })
     }
 
     /// The configuration of the children.
@@ -127,6 +135,26 @@ impl Running {
     /// The number of the process.
     pub fn pid(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When the operating system does not tell.
+    pub async fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// The memory it has in use, in bytes.
+    ///
+    /// # Errors
+    /// When the operating system does not say: only Linux does.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let pid = self.pid().context("the service has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? * 1_024)
     }
 
     /// Kills it at once, as a power cut would but for what the operating system still has.

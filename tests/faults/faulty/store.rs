@@ -235,6 +235,7 @@ impl Store for Faulty<dyn Store> {
     }
 
     async fn check(&self) -> Result<()> {
+        self.before().await?;
         self.inner.check().await
     }
 
