@@ -26,6 +26,9 @@ impl SnapshotRecord {
             Self::Counters { .. } => "counters",
             Self::History(_) => "prices",
             Self::DeadLetter(_) => "dead letters",
+            Self::Job(_) => "jobs",
+            Self::Ledger(_) => "provider accounts",
+            Self::Assets(_) => "asset lists",
         }
     }
 }

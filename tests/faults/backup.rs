@@ -27,7 +27,7 @@ use crate::service::{Service, config};
 
 /// `TICKERD_TEST_BACKUPS=50` for the figure in docs/faults.md.
 fn n_backups() -> usize {
-    std::env::var("TICKERD_TEST_BACKUPS").map_or(4, |text| text.parse().expect("a count"))
+    std::env::var("TICKERD_TEST_BACKUPS").map_or(3, |text| text.parse().expect("a count"))
 }
 
 async fn tickerd(arguments: &[&str]) -> Output {

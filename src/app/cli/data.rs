@@ -131,7 +131,7 @@ fn row(price: &Price) -> Value {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct BackupArgs {
     #[command(flatten)]
     common: Common,

@@ -36,10 +36,15 @@ pub(super) async fn load(connection: &mut PgConnection, job: &PollJob) -> Result
     .execute(&mut *connection)
     .await
     .map_err(translate)?;
-    sqlx::query("select setval(pg_get_serial_sequence('jobs', 'id'), (select max(id) from jobs))")
-        .execute(connection)
-        .await
-        .map_err(translate)?;
+    // No id is given out twice, not even that of a job which was deleted here.
+    sqlx::query(
+        "select setval(id, greatest(nextval(id), $1)) \
+           from (select pg_get_serial_sequence('jobs', 'id')::regclass) as sequence (id)",
+    )
+    .bind(bigint(job.id.0))
+    .execute(connection)
+    .await
+    .map_err(translate)?;
     Ok(())
 }
 
