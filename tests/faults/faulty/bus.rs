@@ -1,8 +1,10 @@
 //! A bus that fails.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tickerd::model::PriceEvent;
-use tickerd::ports::bus::RawMessage;
+use tickerd::ports::bus::{Positions, RawMessage};
 use tickerd::ports::{BusError, Delivery, EventBus, Subscription};
 
 use super::Faulty;
@@ -35,9 +37,13 @@ impl EventBus for Faulty<dyn EventBus> {
         self.inner.encode(event)
     }
 
-    async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, BusError> {
+    async fn subscribe(
+        &self,
+        group: &str,
+        positions: Arc<dyn Positions>,
+    ) -> Result<Box<dyn Subscription>, BusError> {
         self.refuse()?;
-        let inner = self.inner.subscribe(group).await?;
+        let inner = self.inner.subscribe(group, positions).await?;
         let bus = Self { inner: self.inner.clone(), faults: self.faults.clone() };
         Ok(Box::new(FaultySubscription { inner, bus }))
     }
@@ -49,6 +55,14 @@ impl EventBus for Faulty<dyn EventBus> {
 
     fn topic(&self) -> &str {
         self.inner.topic()
+    }
+
+    fn position_name(&self, group: &str) -> String {
+        self.inner.position_name(group)
+    }
+
+    async fn lag(&self, group: &str) -> Result<Option<u64>, BusError> {
+        self.inner.lag(group).await
     }
 
     async fn check(&self) -> Result<(), BusError> {
