@@ -147,6 +147,8 @@ pub struct ServerConfig {
     pub max_body_bytes: usize,
     pub max_batch_bytes: u64,
     #[serde(deserialize_with = "duration")]
+    pub stop_notice: Duration,
+    #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
 }
 
