@@ -17,10 +17,12 @@ use super::config::{CacheBackend, Config, Role, Setting, StoreBackend};
 use super::providers::DEMO_SEED;
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
+use crate::http::doors::DoorSettings;
 use crate::http::server::{ServerLimits, serve};
 use crate::http::{self, ApiSettings, Services, ShownSetting};
-use crate::model::Symbol;
+use crate::model::{Quota, Symbol};
 use crate::ports::{Clock, PriceProvider};
+use crate::services::access::Access;
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
 use crate::services::dead_letters::DeadLetters;
@@ -69,7 +71,14 @@ impl App {
     /// # Errors
     /// When the store cannot tell what the providers' budgets have left.
     pub async fn build(config: &Config, parts: Parts, demo: bool) -> anyhow::Result<Self> {
-        let Parts { store, cache, bus, clock } = parts.clone();
+        let Parts { store, cache, bus, limiter, clock } = parts.clone();
+        let access = Access::open(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            config.server.host.is_loopback(),
+            config.access.api_key.reveal(),
+        )
+        .await?;
         let holder = holder(config);
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&store),
@@ -146,6 +155,8 @@ impl App {
             health,
             gauges: Arc::new(gauges),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
+            access: Arc::new(access),
+            limiter,
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
         };
@@ -217,12 +228,14 @@ impl App {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let does = |role| self.roles.contains(&role);
         let endpoint = if does(Role::Api) {
-            http::endpoint(&self.services, &self.api)
+            http::endpoint(&self.services, &self.api).0
         } else {
             http::probes(&self.services, &self.api)
         };
         let mut feeds = JoinSet::new();
         if does(Role::Api) {
+            let (access, token) = (Arc::clone(&self.services.access), stop.clone());
+            feeds.spawn(async move { access.run(token).await });
             let (live, token) = (Arc::clone(&self.services.live), stop.clone());
             feeds.spawn(async move { live.run(token).await });
         }
@@ -332,7 +345,13 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         max_body_bytes: config.server.max_body_bytes,
         max_batch_bytes: config.server.max_batch_bytes,
         body_timeout: config.server.body_timeout,
-        allowed_hosts,
+        doors: DoorSettings {
+            allowed_hosts,
+            cors_origins: config.server.cors_origins.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            quota: Quota { requests: config.limits.requests, window: config.limits.window },
+            routes: config.limits.routes.clone(),
+        },
         demo,
         version: VERSION,
         mode: config.mode.name(),

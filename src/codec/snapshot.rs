@@ -7,9 +7,9 @@ use serde_json::Number;
 
 use super::{DecodeError, job, ledger};
 use crate::model::{
-    Amount, AssetClass, Currency, DeadLetter, ExternalId, JobId, Observation, Price, PriceId,
-    PriceVersion, ProviderName, RawPayload, Sequence, SnapshotRecord, Symbol, TimeSource,
-    Timestamp,
+    Amount, ApiKey, AssetClass, AuditDraft, AuditEntry, AuditHash, Currency, DeadLetter,
+    ExternalId, JobId, KeyId, Observation, Price, PriceId, PriceVersion, ProviderName, RawPayload,
+    Role, Sequence, SnapshotRecord, Symbol, TimeSource, Timestamp,
 };
 
 /// The version of the format, in its first line.
@@ -65,6 +65,28 @@ enum Wire {
         provider: String,
         row: String,
     },
+    Key {
+        id: String,
+        name: Option<String>,
+        role: String,
+        secret_sha256: String,
+        created_at: String,
+        expires_at: Option<String>,
+        last_used_at: Option<String>,
+        revoked_at: Option<String>,
+    },
+    Audit {
+        sequence: u64,
+        at: String,
+        actor: String,
+        address: String,
+        request_id: String,
+        action: String,
+        target: String,
+        outcome: String,
+        previous_hash: String,
+        hash: String,
+    },
     End {
         records: u64,
         sha256: String,
@@ -115,6 +137,8 @@ pub fn encode(line: &Line) -> Vec<u8> {
             provider: list.provider.to_string(),
             row: text(ledger::encode_assets(list)),
         },
+        Line::Record(SnapshotRecord::Key(key)) => key_to_wire(key),
+        Line::Record(SnapshotRecord::Audit(entry)) => entry_to_wire(entry),
         Line::End { n_records, sha256 } => {
             Wire::End { records: *n_records, sha256: sha256.clone() }
         }
@@ -170,6 +194,45 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
             let list = ledger::decode_assets(class, name(&provider)?, row.as_bytes())?;
             SnapshotRecord::Assets(list)
         }
+        Wire::Key {
+            id,
+            name,
+            role,
+            secret_sha256,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        } => SnapshotRecord::Key(ApiKey {
+            id: KeyId::parse(&id).map_err(DecodeError::invalid)?,
+            name,
+            role: Role::parse(&role).map_err(DecodeError::invalid)?,
+            secret_hash: hash(&secret_sha256)?.0,
+            created_at: time(&created_at)?,
+            expires_at: expires_at.as_deref().map(time).transpose()?,
+            last_used_at: last_used_at.as_deref().map(time).transpose()?,
+            revoked_at: revoked_at.as_deref().map(time).transpose()?,
+        }),
+        Wire::Audit {
+            sequence,
+            at,
+            actor,
+            address,
+            request_id,
+            action,
+            target,
+            outcome,
+            previous_hash,
+            hash: own_hash,
+        } => {
+            let at = time(&at)?;
+            SnapshotRecord::Audit(AuditEntry {
+                sequence,
+                draft: AuditDraft { at, actor, address, request_id, action, target, outcome },
+                previous_hash: hash(&previous_hash)?,
+                hash: hash(&own_hash)?,
+            })
+        }
         Wire::End { records, sha256 } => return Ok(Line::End { n_records: records, sha256 }),
     };
     Ok(Line::Record(record))
@@ -181,6 +244,45 @@ fn name(text: &str) -> Result<ProviderName, DecodeError> {
 
 fn text(row: Vec<u8>) -> String {
     String::from_utf8(row).expect("JSON is text")
+}
+
+fn time(text: &str) -> Result<Timestamp, DecodeError> {
+    Timestamp::parse(text).map_err(DecodeError::invalid)
+}
+
+fn hash(text: &str) -> Result<AuditHash, DecodeError> {
+    AuditHash::parse(text).map_err(DecodeError::invalid)
+}
+
+fn key_to_wire(key: &ApiKey) -> Wire {
+    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+    Wire::Key {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        role: key.role.name().to_owned(),
+        secret_sha256: AuditHash(key.secret_hash).to_string(),
+        created_at: key.created_at.to_string(),
+        expires_at: text(key.expires_at),
+        last_used_at: text(key.last_used_at),
+        revoked_at: text(key.revoked_at),
+    }
+}
+
+fn entry_to_wire(entry: &AuditEntry) -> Wire {
+    let AuditDraft { at, actor, address, request_id, action, target, outcome } =
+        entry.draft.clone();
+    Wire::Audit {
+        sequence: entry.sequence,
+        at: at.to_string(),
+        actor,
+        address,
+        request_id,
+        action,
+        target,
+        outcome,
+        previous_hash: entry.previous_hash.to_string(),
+        hash: entry.hash.to_string(),
+    }
 }
 
 /// What all versions of a price share.

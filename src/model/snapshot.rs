@@ -1,6 +1,8 @@
 //! Whole stores as records: what backups, restores and migrations carry.
 
-use super::{AssetList, DeadLetter, PollJob, PriceVersion, ProviderLedger, Sequence};
+use super::{
+    ApiKey, AssetList, AuditEntry, DeadLetter, PollJob, PriceVersion, ProviderLedger, Sequence,
+};
 
 /// One record of a whole-store copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub enum SnapshotRecord {
     Job(PollJob),
     Ledger(ProviderLedger),
     Assets(AssetList),
+    Key(ApiKey),
+    /// In sequence order, as they are stored: whether they fit together is not asked here.
+    Audit(AuditEntry),
 }
 
 impl SnapshotRecord {
@@ -29,6 +34,8 @@ impl SnapshotRecord {
             Self::Job(_) => "jobs",
             Self::Ledger(_) => "provider accounts",
             Self::Assets(_) => "asset lists",
+            Self::Key(_) => "keys",
+            Self::Audit(_) => "audit entries",
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Floor 3: the pipeline in the order of the data, then the questions.
 
+pub mod access;
+pub mod refusals;
+
 pub mod draft;
 pub mod rows;
 

@@ -4,12 +4,14 @@
 
 #![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
 
+mod audit;
 mod client;
 mod config;
 mod data;
 mod dead_letters;
 mod doctor;
 mod import;
+mod keys;
 mod man;
 mod migrate;
 mod quote;
@@ -52,6 +54,10 @@ enum Verb {
     Restore(data::RestoreArgs),
     /// Show, replay or drop deliveries that were given up
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Make, list or revoke keys
+    Keys(keys::KeysArgs),
+    /// Check the audit trail
+    Audit(audit::AuditArgs),
     /// Copy everything from one backend to another and compare, or bring the schema up to date
     Migrate(migrate::MigrateArgs),
     /// Check or show the configuration
@@ -119,6 +125,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
         Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
+        Verb::Keys(args) => keys::keys(args).await,
+        Verb::Audit(args) => audit::audit(args).await,
         Verb::Migrate(args) => migrate::migrate(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Selftest(args) => selftest::selftest(args).await,

@@ -218,6 +218,7 @@ impl LedgerStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
+                self.conclude(&mut transaction, &()).await?;
                 transaction.commit().await.map_err(translate)
             })
             .await

@@ -131,12 +131,11 @@ impl LedgerStore for RedbStore {
 
     async fn forget_unknown(&self, provider: &ProviderName) -> Result<()> {
         let provider = provider.clone();
-        self.writer
-            .durable(1, move |tables| {
-                let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
-                table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)
-            })
-            .await
+        self.change(1, move |tables| {
+            let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
+            table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)
+        })
+        .await
     }
 
     async fn save_receipts(&self, receipts: Vec<Receipt>) -> Result<()> {

@@ -9,7 +9,9 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::averages::set_windows;
 use super::reader::PriceReader;
 use super::tables::{self, PriceKey, Schema, Tables, price_key};
-use super::{RedbStore, Result, Shared, assets, closed, corrupt, jobs, ledger, storage};
+use super::{
+    RedbStore, Result, Shared, assets, audit, closed, corrupt, jobs, keys, ledger, storage,
+};
 use crate::codec::record;
 use crate::model::{AssetClass, Position, PriceVersion, Sequence};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
@@ -59,6 +61,12 @@ enum Place {
     },
     /// Jobs, accounts and lists of assets: few, and read at once.
     Others(std::vec::IntoIter<SnapshotRecord>),
+    Keys {
+        n_read: usize,
+    },
+    Audit {
+        after: u64,
+    },
 }
 
 #[async_trait]
@@ -105,6 +113,27 @@ impl Cursor {
         if let Place::Others(others) = &mut self.place {
             let room = limit - records.len();
             records.extend(others.take(room));
+            if others.len() == 0 {
+                self.place = Place::Keys { n_read: 0 };
+            }
+        }
+        if let Place::Keys { n_read } = self.place {
+            let mut keys = keys::all(&self.schema.0)?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys { n_read: n_read + room },
+                false => Place::Audit { after: 0 },
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit { after } = self.place
+            && records.len() < limit
+        {
+            let entries = audit::entries_after(&self.schema.0, after, limit - records.len())?;
+            let after = entries.last().map_or(after, |entry| entry.sequence);
+            self.place = Place::Audit { after };
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }
@@ -158,6 +187,8 @@ fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
         SnapshotRecord::Job(job) => jobs::load(tables, &job),
         SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger),
         SnapshotRecord::Assets(list) => assets::load(tables, &list),
+        SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ()),
+        SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry]),
         SnapshotRecord::DeadLetter(letter) => {
             if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
                 return Ok(());
