@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tickerd::adapters::bus::channel::ChannelBus;
 use tickerd::adapters::cache::moka::MokaCache;
+use tickerd::adapters::limiter::local::LocalLimiter;
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
 use tickerd::app::backends::Parts;
 use tickerd::ports::{PriceQuery, SystemClock};
@@ -33,6 +34,7 @@ async fn service_on(disk: &Disk) -> Service {
         store: Arc::new(store),
         cache: Arc::new(MokaCache::new(100, Duration::from_secs(300))),
         bus: Arc::new(ChannelBus::default()),
+        limiter: Arc::new(LocalLimiter::new(Arc::new(SystemClock))),
         clock: Arc::new(SystemClock),
     };
     Service::on(directory, &config, parts, Faults::seeded(0, 0)).await

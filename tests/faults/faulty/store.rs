@@ -1,5 +1,6 @@
 //! A store that fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -227,6 +228,42 @@ pass_on! { JobStore {
     safe fn release_leases(holder: &str) -> ();
     safe fn finish_run(id: JobId, holder: &str, run: JobRun) -> Option<PollJob>;
 } }
+
+pass_on! { KeyStore {
+    safe fn create_key(key: ApiKey) -> bool;
+    safe fn keys() -> Vec<ApiKey>;
+    safe fn revoke_key(id: KeyId, at: Timestamp) -> Option<ApiKey>;
+    safe fn touch_keys(uses: Vec<(KeyId, Timestamp)>) -> ();
+    safe fn signing_secret(proposed: [u8; 32]) -> [u8; 32];
+} }
+
+#[async_trait]
+impl AuditStore for Faulty<dyn Store> {
+    /// The view fails as the store does.
+    fn audited(&self, draft: AuditDraft) -> Arc<dyn Store> {
+        Faulty::over(&self.inner.audited(draft), &self.faults)
+    }
+
+    async fn note(&self, draft: AuditDraft) -> Result<()> {
+        self.before().await?;
+        self.inner.note(draft).await
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>> {
+        self.before().await?;
+        self.inner.audit(query).await
+    }
+
+    async fn audit_after(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>> {
+        self.before().await?;
+        self.inner.audit_after(after, limit).await
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead> {
+        self.before().await?;
+        self.inner.audit_head().await
+    }
+}
 
 #[async_trait]
 impl Store for Faulty<dyn Store> {
