@@ -32,6 +32,7 @@ export interface DeadLetter {
   parked_at?: string;
   payload?: string;
   headers?: Record<string, string> | string[][];
+  history?: { parked_at: string; attempts: number; reason: string }[];
 }
 
 export interface ApiKey {

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { api, ask } from "../api/client";
 import type { DeadLetter } from "../api/types";
-import { Ago, Empty, ErrorNote, Figure, Loading, State } from "../components/basics";
+import { Ago, Empty, ErrorNote, Figure, Loading, State, Time } from "../components/basics";
 import { Confirm } from "../components/dialog";
 import OperationsChart from "../components/operations-chart";
 import { useResource } from "../components/resource";
@@ -139,6 +139,7 @@ function DeadLetters() {
               {letter.topic && <>{letter.topic}{letter.partition !== undefined && ` ${letter.partition}`}{letter.offset !== undefined && ` @ ${letter.offset}`} · </>}
               {letter.attempts} attempts{letter.parked_at && <> · <Ago iso={letter.parked_at} /></>}
             </p>
+            {letter.history && letter.history.length > 0 && <p class="muted">Replayed and parked before: {letter.history.map(({ parked_at, reason }) => <span key={parked_at}><Time iso={parked_at} />, {reason}. </span>)}</p>}
             <details>
               <summary>Original bytes and headers</summary>
               <pre tabIndex={0}>{letter.payload ?? "none"}</pre>
