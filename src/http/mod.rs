@@ -12,8 +12,10 @@ mod spec;
 pub mod values;
 
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
+pub mod dead_letters;
 pub mod jobs;
 pub mod prices;
 pub mod quotes;
@@ -32,6 +34,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
+use crate::services::dead_letters::DeadLetters;
 use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
@@ -52,7 +55,9 @@ pub struct Services {
     pub router: Arc<Router>,
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
+    pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -105,6 +110,9 @@ enum Tag {
     Bars,
     /// Changes as they happen
     Streams,
+    /// Deliveries that were given up
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
     /// Is the service alive, ready, and what does it measure
     System,
 }
@@ -118,6 +126,8 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    dead_letters::DeadLettersApi,
+    backup::BackupApi,
     system::ProbesApi,
     system::SystemApi,
 );
@@ -132,6 +142,8 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
         system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
