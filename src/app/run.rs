@@ -1,8 +1,9 @@
 //! The running service: what is built from a configuration, which tasks it has, and how it ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -11,16 +12,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::backends::Parts;
-use super::config::{CacheBackend, Config, Role, StoreBackend};
+use super::backup;
+use super::config::{CacheBackend, Config, Role, Setting, StoreBackend};
 use super::providers::DEMO_SEED;
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{self, ApiSettings, Services};
+use crate::http::{self, ApiSettings, Services, ShownSetting};
 use crate::model::Symbol;
 use crate::ports::{Clock, PriceProvider};
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
+use crate::services::dead_letters::DeadLetters;
 use crate::services::feed::Feed;
 use crate::services::fetch::PriceFetch;
 use crate::services::follower::CacheFollower;
@@ -49,6 +52,7 @@ pub struct App {
     services: Services,
     api: ApiSettings,
     limits: ServerLimits,
+    stop_notice: Duration,
     averager: Averager,
     relay: Relay,
     feeds: Vec<Feed>,
@@ -137,6 +141,8 @@ impl App {
             router,
             assets,
             jobs,
+            dead_letters: Arc::new(DeadLetters::new(Arc::clone(&store), Arc::clone(&bus))),
+            backup: backup::opener(&store),
             health,
             gauges: Arc::new(gauges),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
@@ -158,6 +164,7 @@ impl App {
             relay: Relay::new(store, bus, Arc::clone(&clock)),
             feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
             api: api_settings(config, demo),
+            stop_notice: config.server.stop_notice,
             limits: ServerLimits {
                 max_connections: config.server.max_connections,
                 header_timeout: config.server.header_timeout,
@@ -180,6 +187,18 @@ impl App {
         })
     }
 
+    /// Has `/v1/system` show where each setting comes from.
+    #[must_use]
+    pub fn showing(mut self, settings: &BTreeMap<String, Setting>) -> Self {
+        let shown = settings.iter().map(|(key, setting)| ShownSetting {
+            key: key.clone(),
+            value: serde_json::to_value(setting.shown(key)).unwrap_or_default(),
+            origin: setting.origin.clone(),
+        });
+        self.api.shown = shown.collect();
+        self
+    }
+
     /// The services, for verbs and tests that call them directly.
     pub fn services(&self) -> &Services {
         &self.services
@@ -190,7 +209,7 @@ impl App {
         http::openapi_json(&self.services, &self.api)
     }
 
-    /// Serves until `stop`, then ends in the order of the data: no more requests, then the feeds,
+    /// Serves until `stop`, says so for a while, then ends in the order of the data: no more requests, then the feeds,
     /// then relay and averager, then the store. What is not published stays in the outbox.
     ///
     /// # Errors
@@ -236,12 +255,16 @@ impl App {
             tasks.spawn(async move { lead.run("relay", token, |turn| relay.run(turn)).await });
         }
         let health = Arc::clone(&self.services.health);
-        let stopping = stop.clone();
+        let (closing, notice) = (CancellationToken::new(), self.stop_notice);
+        let close = closing.clone();
         feeds.spawn(async move {
-            stopping.cancelled().await;
+            stop.cancelled().await;
             health.stop();
+            // Whoever sends requests here sees it in /ready before connections are refused.
+            tokio::time::sleep(notice).await;
+            close.cancel();
         });
-        serve(listener, endpoint, &self.limits, stop).await;
+        serve(listener, endpoint, &self.limits, closing).await;
         feeds.join_all().await;
         pipeline.cancel();
         tasks.join_all().await;
@@ -253,6 +276,25 @@ impl App {
     /// # Errors
     /// When the store fails.
     pub async fn drain(self, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        self.work(async |services| {
+            loop {
+                let depth = services.store.depth().await?;
+                progress(depth);
+                if depth == 0 {
+                    return Ok(());
+                }
+                services.clock.sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await?
+    }
+
+    /// Does something with the services while relay and averager run, and closes the store: for
+    /// verbs that need no server.
+    ///
+    /// # Errors
+    /// When the store does not close.
+    pub async fn work<T>(self, work: impl AsyncFnOnce(&Services) -> T) -> anyhow::Result<T> {
         let pipeline = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let (relay, averager) = (self.relay, self.averager);
@@ -260,17 +302,11 @@ impl App {
         tasks.spawn(async move { averager.run(token).await });
         let token = pipeline.clone();
         tasks.spawn(async move { relay.run(token).await });
-        loop {
-            let depth = self.parts.store.depth().await?;
-            progress(depth);
-            if depth == 0 {
-                break;
-            }
-            self.parts.clock.sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let done = work(&self.services).await;
         pipeline.cancel();
         tasks.join_all().await;
-        self.parts.store.close().await.context("the store did not close cleanly")
+        self.parts.store.close().await.context("the store did not close cleanly")?;
+        Ok(done)
     }
 }
 
@@ -300,6 +336,7 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         demo,
         version: VERSION,
         mode: config.mode.name(),
+        shown: Vec::new(),
     }
 }
 

@@ -8,11 +8,14 @@ pub mod front;
 pub mod params;
 pub mod query_names;
 pub mod server;
+mod spec;
 pub mod values;
 
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
+pub mod dead_letters;
 pub mod jobs;
 pub mod prices;
 pub mod quotes;
@@ -31,6 +34,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
+use crate::services::dead_letters::DeadLetters;
 use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
@@ -51,7 +55,9 @@ pub struct Services {
     pub router: Arc<Router>,
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
+    pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
@@ -77,6 +83,17 @@ pub struct ApiSettings {
     pub demo: bool,
     pub version: &'static str,
     pub mode: &'static str,
+    /// Every setting, as it may be shown.
+    pub shown: Vec<ShownSetting>,
+}
+
+/// A setting and who set it, for people to read: secrets are masked.
+#[derive(Debug, Clone)]
+pub struct ShownSetting {
+    pub key: String,
+    pub value: serde_json::Value,
+    /// A file, a variable, a flag or `default`.
+    pub origin: String,
 }
 
 #[derive(Tags)]
@@ -93,6 +110,9 @@ enum Tag {
     Bars,
     /// Changes as they happen
     Streams,
+    /// Deliveries that were given up
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
     /// Is the service alive, ready, and what does it measure
     System,
 }
@@ -106,6 +126,8 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    dead_letters::DeadLettersApi,
+    backup::BackupApi,
     system::ProbesApi,
     system::SystemApi,
 );
@@ -120,6 +142,8 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
         system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
@@ -129,7 +153,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
-    document(services, settings).spec()
+    spec::with_nulls(&document(services, settings).spec())
 }
 
 /// Health, readiness and metrics alone, for a process that does not serve the API.
@@ -143,7 +167,7 @@ pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'stati
 /// The whole API, ready to be served.
 pub fn endpoint(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
     let api = document(services, settings);
-    let spec = api.spec();
+    let spec = spec::with_nulls(&api.spec());
     let names = query_names::QueryNames::of_document(&spec);
     let docs = api.swagger_ui();
     let spec = Arc::new(spec);

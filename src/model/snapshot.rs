@@ -1,6 +1,6 @@
 //! Whole stores as records: what backups, restores and migrations carry.
 
-use super::{DeadLetter, PriceVersion, Sequence};
+use super::{AssetList, DeadLetter, PollJob, PriceVersion, ProviderLedger, Sequence};
 
 /// One record of a whole-store copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub enum SnapshotRecord {
     /// All versions of one price, oldest first.
     History(Vec<PriceVersion>),
     DeadLetter(DeadLetter),
+    /// A polling job that nobody has a lease on.
+    Job(PollJob),
+    Ledger(ProviderLedger),
+    Assets(AssetList),
 }
 
 impl SnapshotRecord {
@@ -22,6 +26,9 @@ impl SnapshotRecord {
             Self::Counters { .. } => "counters",
             Self::History(_) => "prices",
             Self::DeadLetter(_) => "dead letters",
+            Self::Job(_) => "jobs",
+            Self::Ledger(_) => "provider accounts",
+            Self::Assets(_) => "asset lists",
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::values::{
-    attempts, budget, count, duration, providers, roles, symbol_chains, symbols, unless_auto,
-    windows,
+    attempts, budget, count, duration, partitions, providers, roles, symbol_chains, symbols,
+    unless_auto, windows,
 };
 use crate::adapters::provider::Secret;
 use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
@@ -147,6 +147,8 @@ pub struct ServerConfig {
     pub max_body_bytes: usize,
     pub max_batch_bytes: u64,
     #[serde(deserialize_with = "duration")]
+    pub stop_notice: Duration,
+    #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
 }
 
@@ -194,8 +196,8 @@ pub struct BusConfig {
     pub fluvio_endpoint: String,
     pub topic: String,
     pub dead_letter_topic: String,
-    #[serde(deserialize_with = "count")]
-    pub partitions: usize,
+    #[serde(deserialize_with = "partitions")]
+    pub partitions: u16,
 }
 
 #[derive(Debug, Clone, Deserialize)]

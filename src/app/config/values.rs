@@ -129,6 +129,13 @@ pub(super) fn roles<'de, D: Deserializer<'de>>(
     Ok(roles)
 }
 
+pub(super) fn partitions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom("must be at least 1")),
+        count => Ok(count),
+    }
+}
+
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     match usize::deserialize(deserializer)? {
         0 => Err(serde::de::Error::custom("must be at least 1")),

@@ -16,6 +16,7 @@ use super::prices::version;
 use super::rows::{PriceColumns, bigint, count, get, price_columns, unsigned};
 use super::store::PostgresStore;
 use super::write::{insert_prices, insert_versions, lock_counters};
+use super::{jobs, ledger};
 
 /// A transaction that keeps seeing what was committed when it began.
 struct PostgresSnapshot {
@@ -31,6 +32,8 @@ enum Place {
     Histories(i64),
     /// The dead letters behind this id.
     DeadLetters(i64),
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
 }
 
 #[async_trait]
@@ -70,6 +73,13 @@ impl Snapshots for PostgresStore {
                                 .await?;
                         }
                         SnapshotRecord::History(versions) => histories.push(versions.as_slice()),
+                        SnapshotRecord::Job(job) => jobs::load(&mut transaction, job).await?,
+                        SnapshotRecord::Ledger(ledger) => {
+                            ledger::load(&mut transaction, ledger).await?;
+                        }
+                        SnapshotRecord::Assets(list) => {
+                            ledger::load_assets(&mut transaction, list).await?;
+                        }
                         SnapshotRecord::DeadLetter(letter) => {
                             raise_counters(&mut transaction, 0, Sequence(0), letter.id).await?;
                             insert_letter(&mut transaction, letter.id, letter).await?;
@@ -128,9 +138,24 @@ impl Snapshot for PostgresSnapshot {
                 self.place = Place::DeadLetters(bigint(letter.id));
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Others(others(&mut self.transaction).await?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
         }
         Ok(records)
     }
+}
+
+async fn others(connection: &mut PgConnection) -> Result<Vec<SnapshotRecord>> {
+    let jobs = jobs::all(connection).await?;
+    let mut records: Vec<_> = jobs.into_iter().map(SnapshotRecord::Job).collect();
+    records.extend(ledger::all(connection).await?.into_iter().map(SnapshotRecord::Ledger));
+    records.extend(ledger::all_assets(connection).await?.into_iter().map(SnapshotRecord::Assets));
+    Ok(records)
 }
 
 async fn counters(connection: &mut PgConnection) -> Result<SnapshotRecord> {
