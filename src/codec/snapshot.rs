@@ -17,6 +17,7 @@ pub const FORMAT: u32 = 1;
 
 /// One line of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lines are looked at one at a time")]
 pub enum Line {
     Record(SnapshotRecord),
     /// The last line: the records before it, and the SHA-256 of their lines in hexadecimal.
