@@ -160,17 +160,12 @@ impl App {
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
         };
-        let settings = AveragerSettings {
-            group: config.averages.group.clone(),
-            windows,
-            max_attempts: config.averages.max_attempts,
-        };
         Ok(Self {
             averager: Averager::new(
                 Arc::clone(&store),
                 Arc::clone(&bus),
                 Arc::clone(&clock),
-                settings,
+                averager_settings(config),
             ),
             relay: Relay::new(store, bus, Arc::clone(&clock)),
             feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
@@ -329,6 +324,15 @@ fn holder(config: &Config) -> String {
     match config.store_backend() {
         StoreBackend::Redb => "edge".into(),
         StoreBackend::Postgres => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
+/// What the averager is told, here and wherever else averages are computed.
+pub(super) fn averager_settings(config: &Config) -> AveragerSettings {
+    AveragerSettings {
+        group: config.averages.group.clone(),
+        windows: config.averages.windows.clone(),
+        max_attempts: config.averages.max_attempts,
     }
 }
 

@@ -91,6 +91,11 @@ impl Faults {
         }
     }
 
+    /// Whether every one of these kinds struck.
+    pub(crate) fn all_fired(&self, kinds: &[&'static str]) -> bool {
+        kinds.iter().all(|kind| self.n_fired(kind) > 0)
+    }
+
     /// A fault that never fired proves nothing.
     pub(crate) fn assert_each_fired(&self, kinds: &[&'static str]) {
         let counts = lock(&self.counts);

@@ -811,18 +811,18 @@ export interface components {
             /** @description The symbol, where the message had one */
             readonly key: string;
             /** Format: uint64 */
-            readonly offset?: number;
+            readonly offset?: number | null;
             /** @description RFC 3339 */
             readonly parked_at: string;
             /** Format: int32 */
-            readonly partition?: number;
+            readonly partition?: number | null;
             /** @description The bytes as text; see `payload_base64` when they are none */
             readonly payload: string;
             /** @description The bytes, when they are not UTF-8 */
-            readonly payload_base64?: string;
+            readonly payload_base64?: string | null;
             /** @description Why it was given up the last time */
             readonly reason: string;
-            readonly topic?: string;
+            readonly topic?: string | null;
         };
         /** JobConfigRecord */
         JobConfigRecord: {
