@@ -25,7 +25,6 @@ struct PostgresSnapshot {
 }
 
 /// What comes next.
-#[expect(clippy::large_enum_variant, reason = "there is one of it for each snapshot")]
 enum Place {
     /// The counters as they were when the snapshot was taken.
     Start(Box<SnapshotRecord>),
