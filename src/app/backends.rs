@@ -150,9 +150,27 @@ fn dataset(config: &Config) -> String {
 async fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
     match config.bus_backend() {
         BusBackend::Channel => Ok(Arc::new(ChannelBus::default())),
-        BusBackend::Kafka => anyhow::bail!(missing("bus.backend", "kafka")),
+        BusBackend::Kafka => open_kafka(config).await,
         BusBackend::Fluvio => anyhow::bail!(missing("bus.backend", "fluvio")),
     }
+}
+
+#[cfg(feature = "kafka")]
+async fn open_kafka(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    use crate::adapters::bus::kafka::{KafkaBus, KafkaOptions};
+    let options = KafkaOptions {
+        topic: config.bus.topic.clone(),
+        dead_letter_topic: config.bus.dead_letter_topic.clone(),
+        partitions: config.bus.partitions,
+        ..KafkaOptions::new(config.bus.kafka_brokers.as_str())
+    };
+    Ok(Arc::new(KafkaBus::open(options).await.context("bus.kafka_brokers")?))
+}
+
+#[cfg(not(feature = "kafka"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn open_kafka(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    Err(missing("bus.backend", "kafka"))
 }
 
 /// What a binary says that was built without a backend.

@@ -5,11 +5,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::DecodeError;
+use super::{DecodeError, job, ledger};
 use crate::model::{
-    Amount, ApiKey, AuditDraft, AuditEntry, AuditHash, Currency, DeadLetter, ExternalId, KeyId,
-    Observation, Price, PriceId, PriceVersion, ProviderName, RawPayload, Role, Sequence,
-    SnapshotRecord, Symbol, TimeSource, Timestamp,
+    Amount, ApiKey, AssetClass, AuditDraft, AuditEntry, AuditHash, Currency, DeadLetter,
+    ExternalId, JobId, KeyId, Observation, Price, PriceId, PriceVersion, ProviderName, RawPayload,
+    Role, Sequence, SnapshotRecord, Symbol, TimeSource, Timestamp,
 };
 
 /// The version of the format, in its first line.
@@ -17,6 +17,7 @@ pub const FORMAT: u32 = 1;
 
 /// One line of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lines are looked at one at a time")]
 pub enum Line {
     Record(SnapshotRecord),
     /// The last line: the records before it, and the SHA-256 of their lines in hexadecimal.
@@ -50,6 +51,20 @@ enum Wire {
         payload: Vec<u8>,
         headers: Vec<(String, String)>,
         parked_at: String,
+    },
+    /// The row is JSON with a version of its own, and so are those below.
+    Job {
+        id: u64,
+        row: String,
+    },
+    Ledger {
+        provider: String,
+        row: String,
+    },
+    Assets {
+        class: String,
+        provider: String,
+        row: String,
     },
     Key {
         id: String,
@@ -111,6 +126,18 @@ pub fn encode(line: &Line) -> Vec<u8> {
             headers: letter.headers.clone(),
             parked_at: letter.parked_at.to_string(),
         },
+        Line::Record(SnapshotRecord::Job(job)) => {
+            Wire::Job { id: job.id.0, row: text(job::encode(job)) }
+        }
+        Line::Record(SnapshotRecord::Ledger(ledger)) => Wire::Ledger {
+            provider: ledger.provider.to_string(),
+            row: text(ledger::encode_ledger(ledger)),
+        },
+        Line::Record(SnapshotRecord::Assets(list)) => Wire::Assets {
+            class: list.class.name().to_owned(),
+            provider: list.provider.to_string(),
+            row: text(ledger::encode_assets(list)),
+        },
         Line::Record(SnapshotRecord::Key(key)) => key_to_wire(key),
         Line::Record(SnapshotRecord::Audit(entry)) => entry_to_wire(entry),
         Line::End { n_records, sha256 } => {
@@ -137,7 +164,7 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
                     .ok_or_else(|| DecodeError::invalid(format!("no price id: {id}")))?,
                 symbol: Symbol::parse(&symbol).map_err(DecodeError::invalid)?,
                 observed_at: Timestamp::parse(&timestamp).map_err(DecodeError::invalid)?,
-                provider: ProviderName::parse(&source).map_err(DecodeError::invalid)?,
+                provider: name(&source)?,
                 external_id: external_id
                     .map(|id| ExternalId::parse(&id))
                     .transpose()
@@ -157,6 +184,16 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
                 headers,
                 parked_at,
             })
+        }
+        Wire::Job { id, row } => SnapshotRecord::Job(job::decode(JobId(id), row.as_bytes())?),
+        Wire::Ledger { provider, row } => {
+            SnapshotRecord::Ledger(ledger::decode_ledger(name(&provider)?, row.as_bytes())?)
+        }
+        Wire::Assets { class, provider, row } => {
+            let class = AssetClass::parse(&class)
+                .ok_or_else(|| DecodeError::invalid(format!("no asset class: {class}")))?;
+            let list = ledger::decode_assets(class, name(&provider)?, row.as_bytes())?;
+            SnapshotRecord::Assets(list)
         }
         Wire::Key {
             id,
@@ -200,6 +237,14 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
         Wire::End { records, sha256 } => return Ok(Line::End { n_records: records, sha256 }),
     };
     Ok(Line::Record(record))
+}
+
+fn name(text: &str) -> Result<ProviderName, DecodeError> {
+    ProviderName::parse(text).map_err(DecodeError::invalid)
+}
+
+fn text(row: Vec<u8>) -> String {
+    String::from_utf8(row).expect("JSON is text")
 }
 
 fn time(text: &str) -> Result<Timestamp, DecodeError> {

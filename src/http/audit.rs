@@ -7,7 +7,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::error::ApiError;
-use super::params::{LimitParam, SequenceParam};
+use super::params::{LimitParam, SequenceParam, next_link};
 use super::{Services, Tag};
 use crate::model::AuditEntry;
 use crate::ports::{AuditQuery, Store};
@@ -102,7 +102,7 @@ impl AuditApi {
         let more = entries.len() > limit.get();
         entries.truncate(limit.get());
         let last = entries.last().filter(|_| more);
-        let next = last.map(|last| super::prices::next_link(uri, &last.sequence.to_string()));
+        let next = last.map(|last| next_link(uri, &last.sequence.to_string()));
         Ok(AuditAnswer::Page(Json(entries.iter().map(AuditRecord::from).collect()), next))
     }
 }

@@ -16,8 +16,10 @@ pub mod values;
 
 pub mod audit;
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
+pub mod dead_letters;
 pub mod jobs;
 pub mod keys;
 pub mod prices;
@@ -38,6 +40,7 @@ use crate::model::Window;
 use crate::ports::{Clock, Limiter, Store};
 use crate::services::access::Access;
 use crate::services::assets::AssetLists;
+use crate::services::dead_letters::DeadLetters;
 use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
@@ -60,7 +63,9 @@ pub struct Services {
     pub router: Arc<Router>,
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
+    pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub gauges: Arc<Gauges>,
     pub access: Arc<Access>,
     pub limiter: Arc<dyn Limiter>,
@@ -115,6 +120,9 @@ enum Tag {
     Bars,
     /// Changes as they happen
     Streams,
+    /// Deliveries that were given up
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
     /// Keys, and the trail of who did what
     Access,
     /// Is the service alive, ready, and what does it measure
@@ -130,6 +138,8 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    dead_letters::DeadLettersApi,
+    backup::BackupApi,
     keys::KeysApi,
     audit::AuditApi,
     system::ProbesApi,
@@ -146,6 +156,8 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
         keys::KeysApi::new(services),
         audit::AuditApi::new(services),
         system::ProbesApi::new(services),

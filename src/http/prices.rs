@@ -16,7 +16,7 @@ use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{
     Cursor, CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
-    SymbolParam, TimeParam,
+    SymbolParam, TimeParam, next_link,
 };
 use super::quotes::failed;
 use super::values::{Exact, JsonBody, NumberText};
@@ -521,15 +521,4 @@ fn no_such_price() -> ApiError {
 
 pub(super) fn no_price_of(symbol: &Symbol) -> ApiError {
     ApiError::not_found("unknown-symbol", format!("there is no price of {symbol}"))
-}
-
-/// The same list behind another cursor.
-pub(super) fn next_link(uri: &Uri, cursor: &str) -> String {
-    let kept = uri.query().unwrap_or_default().split('&').filter(|pair| {
-        !pair.is_empty() && !pair.starts_with("cursor=") && !pair.starts_with("skip=")
-    });
-    let mut query: Vec<&str> = kept.collect();
-    let cursor = format!("cursor={cursor}");
-    query.push(&cursor);
-    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
 }

@@ -55,6 +55,7 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("replay_dead_letter", ADMIN),
     ("replay_dead_letters", ADMIN),
     ("drop_dead_letter", ADMIN),
+    ("backup", ADMIN),
     ("list_keys", ADMIN),
     ("create_key", ADMIN),
     ("revoke_key", ADMIN),

@@ -8,6 +8,7 @@ pub mod rows;
 
 pub mod averager;
 pub mod bulk;
+pub mod dead_letters;
 pub mod ingest;
 pub mod lead;
 pub mod relay;

@@ -15,7 +15,9 @@ use tickerd::app::run::App;
 use tickerd::http::doors::DoorSettings;
 use tickerd::http::server::{ServerLimits, serve};
 use tickerd::http::{ApiSettings, Services, endpoint};
-use tickerd::model::{Quota, Timestamp, Window};
+use tickerd::model::{
+    Amount, Currency, Observation, ProviderName, Quota, Symbol, Timestamp, Window,
+};
 use tickerd::ports::{Clock, ManualClock, QuoteCache, Store};
 use tickerd::services::live::{Live, LiveSettings};
 use tokio::net::TcpListener;
@@ -107,6 +109,30 @@ impl Service {
         let request = self.client.post(self.url("/prices")).body(body);
         let answer = request.header("content-type", "application/json").send().await;
         assert_eq!(answer.expect("an answer").status(), 201);
+    }
+
+    /// Stores prices of one symbol, more than its log keeps, and says that the bus has them: until
+    /// then the log keeps them.
+    pub(crate) async fn store_many(&self, n_prices: i64) {
+        let observation = |n: i64| Observation {
+            symbol: Symbol::parse("MANY").expect("a symbol"),
+            provider: ProviderName::manual(),
+            observed_at: Timestamp::from_micros(n).expect("a time"),
+            external_id: None,
+            price: Amount::parse("1.5").expect("an amount"),
+            volume: None,
+            currency: Currency::USD,
+            received_at: Timestamp::from_micros(n).expect("a time"),
+            time_source: Default::default(),
+            raw: None,
+        };
+        for first in (1..=n_prices).step_by(2_000) {
+            let batch = (first..=n_prices.min(first + 1_999)).map(observation).collect();
+            self.store.append(batch).await.expect("stored");
+            let events = self.store.pending(usize::MAX).await.expect("events");
+            let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+            self.store.confirm(&sequences).await.expect("confirmed");
+        }
     }
 
     /// Tells the service to stop; streams are still open.

@@ -95,7 +95,7 @@ async fn through(client: &Client, verb: &KeysVerb) -> anyhow::Result<Value> {
             client.post("/v1/keys", "application/json", body.to_string().into_bytes()).await?
         }
         KeysVerb::List => client.get("/v1/keys").await?,
-        KeysVerb::Revoke { id } => client.delete(&format!("/v1/keys/{id}")).await?,
+        KeysVerb::Revoke { id } => client.delete(&format!("/v1/keys/{id}"), &[]).await?,
     };
     if status >= 300 { Err(problem(status, &body)) } else { Ok(body) }
 }

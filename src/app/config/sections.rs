@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::values::{
-    attempts, budget, count, duration, limit_window, networks, providers, roles, route_limits,
-    symbol_chains, symbols, unless_auto, windows,
+    attempts, budget, count, duration, limit_window, networks, partitions, providers, roles,
+    route_limits, symbol_chains, symbols, unless_auto, windows,
 };
 use crate::adapters::provider::Secret;
 use crate::http::doors::RouteLimit;
@@ -157,6 +157,8 @@ pub struct ServerConfig {
     pub max_body_bytes: usize,
     pub max_batch_bytes: u64,
     #[serde(deserialize_with = "duration")]
+    pub stop_notice: Duration,
+    #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
 }
 
@@ -221,8 +223,8 @@ pub struct BusConfig {
     pub fluvio_endpoint: String,
     pub topic: String,
     pub dead_letter_topic: String,
-    #[serde(deserialize_with = "count")]
-    pub partitions: usize,
+    #[serde(deserialize_with = "partitions")]
+    pub partitions: u16,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -132,6 +132,13 @@ pub(super) fn roles<'de, D: Deserializer<'de>>(
     Ok(roles)
 }
 
+pub(super) fn partitions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        0 => Err(serde::de::Error::custom("must be at least 1")),
+        count => Ok(count),
+    }
+}
+
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let network = |text: &String| {

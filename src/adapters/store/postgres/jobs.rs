@@ -15,6 +15,39 @@ use super::error::{Result, corrupt, translate};
 use super::rows::{bigint, count, get, unsigned};
 use super::store::PostgresStore;
 
+/// All jobs, as a snapshot carries them.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<PollJob>> {
+    let rows = sqlx::query("select id, job from jobs order by id")
+        .fetch_all(connection)
+        .await
+        .map_err(translate)?;
+    rows.iter().map(|row| Ok(PollJob { lease: None, ..job(row)? })).collect()
+}
+
+/// Takes over a job whose id is free.
+pub(super) async fn load(connection: &mut PgConnection, job: &PollJob) -> Result<()> {
+    sqlx::query(
+        "insert into jobs (id, job, due_at) overriding system value values ($1, $2, $3) \
+         on conflict (id) do nothing",
+    )
+    .bind(bigint(job.id.0))
+    .bind(codec::encode(job))
+    .bind(due_at(job))
+    .execute(&mut *connection)
+    .await
+    .map_err(translate)?;
+    // No id is given out twice, not even that of a job which was deleted here.
+    sqlx::query(
+        "select setval(id, greatest(nextval(id), $1)) \
+           from (select pg_get_serial_sequence('jobs', 'id')::regclass) as sequence (id)",
+    )
+    .bind(bigint(job.id.0))
+    .execute(connection)
+    .await
+    .map_err(translate)?;
+    Ok(())
+}
+
 #[async_trait]
 impl JobStore for PostgresStore {
     async fn create_job(

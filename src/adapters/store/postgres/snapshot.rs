@@ -16,7 +16,7 @@ use super::prices::version;
 use super::rows::{PriceColumns, bigint, count, get, price_columns, unsigned};
 use super::store::PostgresStore;
 use super::write::{insert_prices, insert_versions, lock_counters};
-use super::{audit, keys};
+use super::{audit, jobs, keys, ledger};
 
 /// A transaction that keeps seeing what was committed when it began.
 struct PostgresSnapshot {
@@ -32,6 +32,8 @@ enum Place {
     Histories(i64),
     /// The dead letters behind this id.
     DeadLetters(i64),
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
     /// The keys behind the first so many.
     Keys(usize),
     /// The entries of the trail behind this sequence.
@@ -76,6 +78,13 @@ impl Snapshots for PostgresStore {
                                 .await?;
                         }
                         SnapshotRecord::History(versions) => histories.push(versions.as_slice()),
+                        SnapshotRecord::Job(job) => jobs::load(&mut transaction, job).await?,
+                        SnapshotRecord::Ledger(ledger) => {
+                            ledger::load(&mut transaction, ledger).await?;
+                        }
+                        SnapshotRecord::Assets(list) => {
+                            ledger::load_assets(&mut transaction, list).await?;
+                        }
                         SnapshotRecord::Key(key) => {
                             keys::add(&mut transaction, key).await?;
                         }
@@ -140,6 +149,13 @@ impl Snapshot for PostgresSnapshot {
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
             if records.len() < limit {
+                self.place = Place::Others(others(&mut self.transaction).await?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
+            if others.len() == 0 {
                 self.place = Place::Keys(0);
             }
         }
@@ -161,6 +177,14 @@ impl Snapshot for PostgresSnapshot {
         }
         Ok(records)
     }
+}
+
+async fn others(connection: &mut PgConnection) -> Result<Vec<SnapshotRecord>> {
+    let jobs = jobs::all(connection).await?;
+    let mut records: Vec<_> = jobs.into_iter().map(SnapshotRecord::Job).collect();
+    records.extend(ledger::all(connection).await?.into_iter().map(SnapshotRecord::Ledger));
+    records.extend(ledger::all_assets(connection).await?.into_iter().map(SnapshotRecord::Assets));
+    Ok(records)
 }
 
 async fn counters(connection: &mut PgConnection) -> Result<SnapshotRecord> {

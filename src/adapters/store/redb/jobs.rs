@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::tables::Tables;
+use super::tables::{Schema, Tables};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::job;
 use crate::model::{JobConfig, JobId, JobStatistics, Lease, PollJob, Timestamp};
-use crate::ports::{JobChange, JobRun, JobStore};
+use crate::ports::{JobChange, JobRun, JobStore, SnapshotRecord};
 
 const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs");
 /// The one row is the last id given out, so that none is used twice.
@@ -46,6 +46,25 @@ fn all(
         jobs.push(job::decode(JobId(id.value()), bytes.value()).map_err(corrupt)?);
     }
     Ok(jobs)
+}
+
+/// All jobs, as a snapshot carries them.
+pub(super) fn records(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
+    let jobs = all(&schema.0.open_table(JOBS).map_err(storage)?, 0, usize::MAX)?;
+    let free = |job| SnapshotRecord::Job(PollJob { lease: None, ..job });
+    Ok(jobs.into_iter().map(free).collect())
+}
+
+/// Takes over a job whose id is free.
+pub(super) fn load(tables: &Tables<'_>, job: &PollJob) -> Result<()> {
+    let mut last = tables.transaction.open_table(LAST_JOB).map_err(storage)?;
+    let last_id = last.get(()).map_err(storage)?.map_or(0, |id| id.value());
+    last.insert((), last_id.max(job.id.0)).map_err(storage)?;
+    let mut table = open(tables)?;
+    if get(&table, job.id)?.is_none() {
+        put(&mut table, job)?;
+    }
+    Ok(())
 }
 
 #[async_trait]

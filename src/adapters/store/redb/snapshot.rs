@@ -9,9 +9,11 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::averages::set_windows;
 use super::reader::PriceReader;
 use super::tables::{self, PriceKey, Schema, Tables, price_key};
-use super::{RedbStore, Result, Shared, audit, closed, corrupt, keys, storage};
+use super::{
+    RedbStore, Result, Shared, assets, audit, closed, corrupt, jobs, keys, ledger, storage,
+};
 use crate::codec::record;
-use crate::model::{Position, PriceVersion, Sequence};
+use crate::model::{AssetClass, Position, PriceVersion, Sequence};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
 
 #[async_trait]
@@ -51,10 +53,20 @@ struct Cursor {
 /// How far a snapshot has been read: what comes next.
 enum Place {
     Counters,
-    Prices { behind: Option<PriceKey> },
-    DeadLetters { after: u64 },
-    Keys { n_read: usize },
-    Audit { after: u64 },
+    Prices {
+        behind: Option<PriceKey>,
+    },
+    DeadLetters {
+        after: u64,
+    },
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
+    Keys {
+        n_read: usize,
+    },
+    Audit {
+        after: u64,
+    },
 }
 
 #[async_trait]
@@ -95,6 +107,13 @@ impl Cursor {
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
             if records.len() < limit {
+                self.place = Place::Others(others(&self.schema)?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
+            if others.len() == 0 {
                 self.place = Place::Keys { n_read: 0 };
             }
         }
@@ -147,6 +166,15 @@ impl Cursor {
     }
 }
 
+fn others(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
+    let mut records = jobs::records(schema)?;
+    records.extend(ledger::all(schema)?.into_iter().map(SnapshotRecord::Ledger));
+    for class in AssetClass::ALL {
+        records.extend(assets::all_of(schema, class)?.into_iter().map(SnapshotRecord::Assets));
+    }
+    Ok(records)
+}
+
 fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
     match record {
         SnapshotRecord::Counters { last_price_id, last_sequence } => {
@@ -156,6 +184,9 @@ fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
             Ok(())
         }
         SnapshotRecord::History(versions) => load_history(tables, &versions),
+        SnapshotRecord::Job(job) => jobs::load(tables, &job),
+        SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger),
+        SnapshotRecord::Assets(list) => assets::load(tables, &list),
         SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ()),
         SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry]),
         SnapshotRecord::DeadLetter(letter) => {
