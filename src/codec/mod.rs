@@ -1,9 +1,11 @@
 //! Floor 1: bytes that outlive a release. Every stored or published form has a version and a
 //! decoder that answers a typed error for what it does not know.
 
+pub mod block;
 mod bytes;
 pub mod event;
 pub mod job;
+pub mod journal;
 mod json;
 pub mod ledger;
 pub mod record;

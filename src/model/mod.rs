@@ -21,7 +21,7 @@ pub mod snapshot;
 pub mod symbol;
 pub mod time;
 
-pub use amount::{Amount, AmountError};
+pub use amount::{Amount, AmountError, MAX_SCALE};
 pub use asset::{Asset, AssetList};
 pub use average::{Mean, MovingAverage, RollingMean, Window};
 pub use bar::{Bar, BarInterval};
