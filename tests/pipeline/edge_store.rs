@@ -269,3 +269,39 @@ async fn random_writes_are_answered_like_lists_in_memory() {
         assert!(model.unconfirmed.iter().all(|old| waiting.iter().any(|it| it.sequence == *old)));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compacting_loses_nothing_and_leaves_few_bytes_a_price() {
+    const N_PRICES: u64 = 60_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("compact.redb");
+    let options = RedbOptions { log_history: 1_000, ..RedbOptions::default() };
+    let store = RedbStore::open(&file, &options).expect("a store");
+    let mut random = Random(5);
+    for first in (0..N_PRICES).step_by(5_000) {
+        let batch: Vec<_> = (first..first + 5_000)
+            .map(|n| {
+                let mut given = observation(&mut random, 2_000_000_000);
+                given.observed_at = Timestamp::from_secs(1_000 + n as i64).expect("a time");
+                (given.external_id, given.volume, given.raw) = (None, None, None);
+                given
+            })
+            .collect();
+        store.append(batch).await.expect("appended");
+        let waiting = store.pending(FAR).await.expect("pending");
+        let waiting: Vec<_> = waiting.into_iter().map(|event| event.sequence).collect();
+        store.confirm(&waiting).await.expect("confirmed");
+    }
+    let all = PriceQuery::newest(FAR);
+    let before = store.prices(all.clone()).await.expect("listed");
+    store.close().await.expect("closed");
+    drop(store);
+
+    let compacted = RedbStore::compact(&file, &options).await.expect("compacted");
+
+    assert!(compacted.bytes_after < compacted.bytes_before, "{compacted:?}");
+    assert_eq!(compacted.status.n_prices, N_PRICES);
+    assert!(compacted.bytes_after < 16 * N_PRICES, "{compacted:?}");
+    let store = RedbStore::open(&file, &options).expect("opened");
+    assert_eq!(store.prices(all).await.expect("listed"), before);
+}

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
 
 mod client;
+mod compact;
 mod config;
 mod data;
 mod import;
@@ -43,6 +44,8 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Make the store file as small as its contents allow; the service must not run
+    Compact(compact::CompactArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Print the `OpenAPI` document
@@ -98,6 +101,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::Compact(args) => compact::compact(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,

@@ -37,6 +37,7 @@ mod reader;
 mod outbox;
 mod snapshot;
 
+mod compact;
 mod convert;
 mod open;
 mod writer;
@@ -57,6 +58,7 @@ use tokio::sync::watch;
 
 use crate::model::Sequence;
 use crate::ports::{Store, StoreError, StoreErrorKind, StoreStatus};
+pub use compact::Compacted;
 use heads::Heads;
 use symbols::Symbols;
 use tables::{SCHEMA_VERSION, Schema};
