@@ -1,3 +1,4 @@
+drop table leases;
 drop table jobs;
 drop table asset_lists;
 drop table receipts;

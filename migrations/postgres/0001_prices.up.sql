@@ -186,3 +186,10 @@ create table jobs (
     lease_until  timestamptz
 );
 create index jobs_by_due on jobs (due_at, id);
+
+-- Work that one process at a time may do, and until when it has the right to.
+create table leases (
+    name       text collate "C" primary key,
+    holder     text collate "C" not null,
+    held_until timestamptz not null
+);

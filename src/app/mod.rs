@@ -1,7 +1,9 @@
 //! Floor 5: configuration, wiring and the command line. The only place that names a backend.
 
+pub mod backends;
 pub mod backup;
 pub mod cli;
 pub mod config;
+pub mod migrate;
 mod providers;
 pub mod run;

@@ -39,7 +39,7 @@ pub(super) fn build(
         stocks: config.chains.stocks.clone(),
         crypto: config.chains.crypto.clone(),
         forex: config.chains.forex.clone(),
-        ..Chains::default()
+        by_symbol: config.chains.symbols.clone(),
     };
     let mut providers = Vec::new();
     for registration in REGISTRY {
@@ -51,6 +51,11 @@ pub(super) fn build(
             base_url: text(&section.base_url),
             timeout: section.timeout,
         };
+        if let (Ok(name), false) =
+            (ProviderName::parse(registration.name), section.budget.is_empty())
+        {
+            options.budgets.insert(name, section.budget.clone());
+        }
         match build_provider(registration.name, &settings, Arc::clone(clock)) {
             Ok(provider) => providers.push(provider),
             Err(error) => {

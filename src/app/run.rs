@@ -1,5 +1,6 @@
 //! The running service: what is built from a configuration, which tasks it has, and how it ends.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -9,24 +10,25 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::config::{Config, Mode};
+use super::backends::Parts;
+use super::config::{CacheBackend, Config, Role, StoreBackend};
 use super::providers::DEMO_SEED;
-use crate::adapters::bus::channel::ChannelBus;
-use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
-use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::http::server::{ServerLimits, serve};
 use crate::http::{self, ApiSettings, Services};
 use crate::model::Symbol;
-use crate::ports::{Clock, EventBus, PriceProvider, QuoteCache, Store};
+use crate::ports::{Clock, PriceProvider};
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
 use crate::services::feed::Feed;
 use crate::services::fetch::PriceFetch;
+use crate::services::follower::CacheFollower;
+use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::{JobOptions, Jobs};
+use crate::services::lead::Lead;
 use crate::services::live::{Live, LiveSettings};
 use crate::services::plan::Planner;
 use crate::services::query::Query;
@@ -41,54 +43,6 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The symbols that the demo simulates beside the replayed stocks.
 const SIMULATED: [&str; 5] = ["BTC-USD", "ETH-USD", "EUR/USD", "GBP/USD", "USD/JPY"];
 
-/// The backends a service stands on. Tests put in their own.
-#[derive(Clone)]
-pub struct Parts {
-    pub store: Arc<dyn Store>,
-    pub cache: Arc<dyn QuoteCache>,
-    pub bus: Arc<dyn EventBus>,
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Parts {
-    /// Opens the backends a configuration names.
-    ///
-    /// # Errors
-    /// When one cannot be opened.
-    pub fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        match config.mode {
-            Mode::Edge => Ok(Self {
-                store: Arc::new(open_edge_store(config)?),
-                cache: Arc::new(MokaCache::new(config.cache.capacity, config.cache.ttl)),
-                bus: Arc::new(ChannelBus::default()),
-                clock,
-            }),
-        }
-    }
-}
-
-/// Opens the redb file in the data directory, creating both if need be.
-///
-/// # Errors
-/// When the directory cannot be made or the file not opened.
-pub fn open_edge_store(config: &Config) -> anyhow::Result<RedbStore> {
-    let directory = &config.store.data_dir;
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("store.data_dir: {} cannot be made", directory.display()))?;
-    let file = config.store.file();
-    RedbStore::open(&file, &edge_store_options(config)).with_context(|| format!("{} cannot be opened", file.display()))
-}
-
-/// How the edge store is opened.
-pub fn edge_store_options(config: &Config) -> RedbOptions {
-    RedbOptions {
-        cache_bytes: config.store.page_cache_bytes,
-        log_history: config.store.log_history,
-        write_timeout: config.store.write_timeout,
-        ..RedbOptions::default()
-    }
-}
-
 /// A service that is built and not yet running.
 pub struct App {
     parts: Parts,
@@ -99,6 +53,10 @@ pub struct App {
     relay: Relay,
     feeds: Vec<Feed>,
     fetch: PriceFetch,
+    lead: Lead,
+    /// Where other processes write to the store, and the cache is this one's own.
+    follower: Option<CacheFollower>,
+    roles: BTreeSet<Role>,
 }
 
 impl App {
@@ -108,6 +66,7 @@ impl App {
     /// When the store cannot tell what the providers' budgets have left.
     pub async fn build(config: &Config, parts: Parts, demo: bool) -> anyhow::Result<Self> {
         let Parts { store, cache, bus, clock } = parts.clone();
+        let holder = holder(config);
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&store),
             Arc::clone(&cache),
@@ -136,7 +95,11 @@ impl App {
             Arc::clone(&router),
             Arc::clone(&planner),
             Arc::clone(&clock),
-            JobOptions::default(),
+            JobOptions {
+                holder: holder.clone(),
+                lease: config.fetch.job_lease,
+                ..JobOptions::default()
+            },
         ));
         let assets = Arc::new(AssetLists::new(
             Arc::clone(&store),
@@ -151,13 +114,21 @@ impl App {
             config.fetch.active_symbols.clone(),
             config.fetch.interval,
         );
-        let health = Health::new(
+        let health = Arc::new(Health::new(
             Arc::clone(&store),
             Arc::clone(&cache),
             Arc::clone(&bus),
             config.pipeline.degraded_outbox,
+        ));
+        let gauges = Gauges::new(
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            Arc::clone(&router),
+            Arc::clone(&health),
+            config.averages.group.clone(),
         );
         let recorder = recorder();
+        metrics::build(VERSION, config.mode.name());
         let services = Services {
             store: Arc::clone(&store),
             ingest: Arc::clone(&ingest),
@@ -166,7 +137,8 @@ impl App {
             router,
             assets,
             jobs,
-            health: Arc::new(health),
+            health,
+            gauges: Arc::new(gauges),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
@@ -192,6 +164,16 @@ impl App {
                 max_header_bytes: config.server.max_header_bytes,
                 drain_timeout: config.server.drain_timeout,
             },
+            lead: Lead::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&clock),
+                holder,
+                config.pipeline.lease,
+            ),
+            follower: (config.store_backend() == StoreBackend::Postgres
+                && config.cache_backend() == CacheBackend::Moka)
+                .then(|| CacheFollower::new(parts.store.clone(), cache, clock)),
+            roles: config.roles.clone(),
             services,
             fetch,
             parts,
@@ -214,29 +196,45 @@ impl App {
     /// # Errors
     /// When the store cannot be closed cleanly.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-        let endpoint = http::endpoint(&self.services, &self.api);
-        let pipeline = CancellationToken::new();
+        let does = |role| self.roles.contains(&role);
+        let endpoint = if does(Role::Api) {
+            http::endpoint(&self.services, &self.api)
+        } else {
+            http::probes(&self.services, &self.api)
+        };
         let mut feeds = JoinSet::new();
-        for feed in self.feeds {
-            let stop = stop.clone();
-            feeds.spawn(async move { feed.run(stop).await });
+        if does(Role::Api) {
+            let (live, token) = (Arc::clone(&self.services.live), stop.clone());
+            feeds.spawn(async move { live.run(token).await });
         }
-        let mut tasks = JoinSet::new();
-        let (relay, averager) = (self.relay, self.averager);
-        let token = pipeline.clone();
-        tasks.spawn(async move { averager.run(token).await });
-        let token = pipeline.clone();
-        tasks.spawn(async move { relay.run(token).await });
+        if let Some(follower) = self.follower {
+            let token = stop.clone();
+            feeds.spawn(async move { follower.run(token).await });
+        }
+        if does(Role::Poller) {
+            for feed in self.feeds {
+                let token = stop.clone();
+                feeds.spawn(async move { feed.run(token).await });
+            }
+            let (jobs, token) = (Arc::clone(&self.services.jobs), stop.clone());
+            feeds.spawn(async move { jobs.run(token).await });
+            let (lead, fetch, token) = (self.lead.clone(), self.fetch, stop.clone());
+            feeds.spawn(async move { lead.run("fetch", token, |turn| fetch.run(turn)).await });
+            let (lead, token) = (self.lead.clone(), stop.clone());
+            let assets = Arc::clone(&self.services.assets);
+            feeds.spawn(async move { lead.run("assets", token, |turn| assets.run(turn)).await });
+        }
 
-        let (fetch, token) = (self.fetch, stop.clone());
-        feeds.spawn(async move { fetch.run(token).await });
-        let (jobs, token) = (Arc::clone(&self.services.jobs), stop.clone());
-        feeds.spawn(async move { jobs.run(token).await });
-        let (assets, token) = (Arc::clone(&self.services.assets), stop.clone());
-        feeds.spawn(async move { assets.run(token).await });
-        let live = Arc::clone(&self.services.live);
-        let token = stop.clone();
-        feeds.spawn(async move { live.run(token).await });
+        let pipeline = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if does(Role::Averager) {
+            let (averager, token) = (self.averager, pipeline.clone());
+            tasks.spawn(async move { averager.run(token).await });
+        }
+        if does(Role::Relay) {
+            let (lead, relay, token) = (self.lead, self.relay, pipeline.clone());
+            tasks.spawn(async move { lead.run("relay", token, |turn| relay.run(turn)).await });
+        }
         let health = Arc::clone(&self.services.health);
         let stopping = stop.clone();
         feeds.spawn(async move {
@@ -276,6 +274,15 @@ impl App {
     }
 }
 
+/// The name this process takes leases under. The one process of an edge store keeps its name, so that
+/// after a restart it goes on at once with what it had under way.
+fn holder(config: &Config) -> String {
+    match config.store_backend() {
+        StoreBackend::Redb => "edge".into(),
+        StoreBackend::Postgres => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
 fn api_settings(config: &Config, demo: bool) -> ApiSettings {
     let mut allowed_hosts = config.server.allowed_hosts.clone();
     // Bound to the network, the names a client may use are not known, unless they are listed.
@@ -292,9 +299,7 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         allowed_hosts,
         demo,
         version: VERSION,
-        mode: match config.mode {
-            Mode::Edge => "edge",
-        },
+        mode: config.mode.name(),
     }
 }
 
@@ -321,7 +326,7 @@ fn recorder() -> PrometheusHandle {
         .get_or_init(|| {
             let buckets = [
                 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
-                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0,
             ];
             let recorder = PrometheusBuilder::new()
                 .set_buckets(&buckets)

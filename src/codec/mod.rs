@@ -3,6 +3,7 @@
 
 pub mod block;
 mod bytes;
+pub mod cached;
 pub mod event;
 pub mod job;
 pub mod journal;

@@ -10,6 +10,7 @@ use poem::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
 use poem_openapi::types::ToJSON;
+use tracing::Instrument;
 
 use super::ApiSettings;
 use super::error::{ApiError, from_framework};
@@ -152,19 +153,21 @@ impl<E: Endpoint> Endpoint for Front<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
         let request_id = self.request_id(&request);
-        let mut response = self.answer(request).await;
+        // Whatever is logged on the way of this request carries its id. At `info` there is no span,
+        // because one costs as much as a fifth of a whole request.
+        let span = tracing::debug_span!("request", request_id);
+        let mut response = self.answer(request).instrument(span.clone()).await;
         let operation = response.data::<OperationId>().map_or("other", |operation| operation.0);
         self.finish(&mut response, &request_id);
         let status = response.status().as_u16();
         let elapsed = started.elapsed();
         metrics::http_request(operation, status, elapsed);
-        tracing::debug!(
-            operation,
-            status,
-            request_id,
-            duration_us = elapsed.as_micros() as u64,
-            "answered"
-        );
+        let duration_us = elapsed.as_micros() as u64;
+        if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
+            tracing::error!(operation, status, request_id, duration_us, "answered with a fault");
+        } else {
+            span.in_scope(|| tracing::debug!(operation, status, duration_us, "answered"));
+        }
         Ok(response)
     }
 }

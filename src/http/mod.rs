@@ -31,6 +31,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::model::Window;
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
+use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
 use crate::services::jobs::Jobs;
@@ -51,6 +52,7 @@ pub struct Services {
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
     pub health: Arc<Health>,
+    pub gauges: Arc<Gauges>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -104,6 +106,7 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    system::ProbesApi,
     system::SystemApi,
 );
 
@@ -117,6 +120,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
     OpenApiService::new(resources, "tickerd", settings.version)
@@ -126,6 +130,14 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
     document(services, settings).spec()
+}
+
+/// Health, readiness and metrics alone, for a process that does not serve the API.
+pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
+    let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
+    let names = query_names::QueryNames::of_document(&api.spec());
+    let routes = Route::new().nest("/", api);
+    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
 }
 
 /// The whole API, ready to be served.

@@ -26,6 +26,7 @@ use crate::services::draft::{self, FieldError, PriceDraft, TimeFormat};
 use crate::services::ingest::Ingest;
 use crate::services::query::{LatestPrice, Query as Queries};
 use crate::services::quotes::Quotes;
+use crate::telemetry::metrics;
 
 /// A stored price.
 #[derive(Debug, Object)]
@@ -333,7 +334,7 @@ impl PricesApi {
             limit: limit.get() + 1,
             as_of: as_of.0.map(|as_of| as_of.0),
         };
-        let mut prices = self.store.prices(query).await?;
+        let mut prices = metrics::store_call("range", self.store.prices(query)).await?;
         let more = prices.len() > limit.get();
         prices.truncate(limit.get());
         let next = prices.last().filter(|_| more).map(|last| {

@@ -71,6 +71,27 @@ pub struct QuoteList {
     pub errors: Vec<QuoteError>,
 }
 
+impl QuoteList {
+    /// The answers of [`Quotes::many`] as they are told.
+    pub fn of(answers: Vec<(Symbol, Result<Quotation, QuoteFailure>)>) -> Self {
+        let mut list = Self::default();
+        for (symbol, outcome) in answers {
+            match outcome {
+                Ok(quotation) => list.quotes.push(QuoteRecord::from(&quotation)),
+                Err(failure) => {
+                    let failure = failed(&symbol, failure);
+                    list.errors.push(QuoteError {
+                        symbol: symbol.to_string(),
+                        code: failure.code.into(),
+                        detail: failure.detail,
+                    });
+                }
+            }
+        }
+        list
+    }
+}
+
 /// One provider that was thought of.
 #[derive(Debug, Default, Object)]
 #[oai(read_only_all)]
@@ -271,21 +292,7 @@ impl QuotesApi {
             let detail = format!("names {} symbols; at most {MAX_SYMBOLS}", symbols.len());
             return Err(ApiError::invalid_parameter("symbols", detail));
         }
-        let mut list = QuoteList { quotes: Vec::new(), errors: Vec::new() };
-        for (symbol, outcome) in self.quotes.many(&symbols, self.max_age).await? {
-            match outcome {
-                Ok(quotation) => list.quotes.push(QuoteRecord::from(&quotation)),
-                Err(failure) => {
-                    let failure = failed(&symbol, failure);
-                    list.errors.push(QuoteError {
-                        symbol: symbol.to_string(),
-                        code: failure.code.into(),
-                        detail: failure.detail,
-                    });
-                }
-            }
-        }
-        Ok(Json(list))
+        Ok(Json(QuoteList::of(self.quotes.many(&symbols, self.max_age).await?)))
     }
 
     /// Where the newest price of a symbol came from

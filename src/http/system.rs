@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::error::ApiError;
 use super::{ApiSettings, Services, Tag};
+use crate::services::gauges::Gauges;
 use crate::services::health::{Health, PartState};
 
 #[derive(Debug, Object)]
@@ -63,24 +64,25 @@ pub struct SystemRecord {
     pub outbox: u64,
 }
 
-pub struct SystemApi {
-    services: Services,
-    settings: ApiSettings,
+/// What every process answers, whatever its roles.
+pub struct ProbesApi {
     health: Arc<Health>,
+    gauges: Arc<Gauges>,
+    render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
-impl SystemApi {
-    pub fn new(services: &Services, settings: &ApiSettings) -> Self {
+impl ProbesApi {
+    pub fn new(services: &Services) -> Self {
         Self {
             health: Arc::clone(&services.health),
-            services: services.clone(),
-            settings: settings.clone(),
+            gauges: Arc::clone(&services.gauges),
+            render_metrics: Arc::clone(&services.metrics),
         }
     }
 }
 
 #[OpenApi(tag = "Tag::System")]
-impl SystemApi {
+impl ProbesApi {
     /// Is the process alive?
     #[oai(path = "/health", method = "get", operation_id = "health")]
     async fn health(&self) -> Json<Alive> {
@@ -113,10 +115,24 @@ impl SystemApi {
     /// Metrics in the text format of Prometheus
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(&self) -> PlainText<String> {
-        self.health.record_metrics().await;
-        PlainText((self.services.metrics)())
+        self.gauges.refresh().await;
+        PlainText((self.render_metrics)())
     }
+}
 
+pub struct SystemApi {
+    services: Services,
+    settings: ApiSettings,
+}
+
+impl SystemApi {
+    pub fn new(services: &Services, settings: &ApiSettings) -> Self {
+        Self { services: services.clone(), settings: settings.clone() }
+    }
+}
+
+#[OpenApi(tag = "Tag::System")]
+impl SystemApi {
     /// What runs here
     #[oai(path = "/v1/system", method = "get", operation_id = "system")]
     async fn system(&self) -> Result<Json<SystemRecord>, ApiError> {

@@ -83,6 +83,8 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Active, Self::Paused, Self::Failing];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",

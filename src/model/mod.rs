@@ -3,8 +3,10 @@
 //! Parse at the edge, trust inside: every type here that has an invariant is built by a `parse` or
 //! `new` that checks it once.
 
+pub mod access;
 pub mod amount;
 pub mod asset;
+pub mod audit;
 pub mod average;
 pub mod bar;
 pub mod breaker;
@@ -13,6 +15,7 @@ pub mod event;
 pub mod failure;
 pub mod job;
 pub mod ledger;
+pub mod limit;
 pub mod page;
 pub mod price;
 pub mod quota;
@@ -21,8 +24,10 @@ pub mod snapshot;
 pub mod symbol;
 pub mod time;
 
+pub use access::{Actor, ApiKey, KeyId, Role};
 pub use amount::{Amount, AmountError, MAX_SCALE};
 pub use asset::{Asset, AssetList};
+pub use audit::{AuditDraft, AuditEntry, AuditHash, AuditHead, ChangeEffect};
 pub use average::{Mean, MovingAverage, RollingMean, Window};
 pub use bar::{Bar, BarInterval};
 pub use breaker::{Breaker, BreakerPolicy, BreakerState, Permit};
@@ -31,6 +36,7 @@ pub use event::{DeadLetter, EventKind, PriceEvent, Sequence};
 pub use failure::FailureClass;
 pub use job::{JobConfig, JobId, JobStatistics, JobStatus, Lease, PollJob, Schedule};
 pub use ledger::{CallStatistics, ProviderLedger};
+pub use limit::{Client, LimitDecision, LimitRule, Quota};
 pub use page::{Limit, Order};
 pub use price::{
     Currency, ExternalId, Observation, Position, Price, PriceId, PriceVersion, ProviderName,

@@ -14,3 +14,14 @@ pub enum SnapshotRecord {
     History(Vec<PriceVersion>),
     DeadLetter(DeadLetter),
 }
+
+impl SnapshotRecord {
+    /// What kind of thing it is, for reports.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Counters { .. } => "counters",
+            Self::History(_) => "prices",
+            Self::DeadLetter(_) => "dead letters",
+        }
+    }
+}

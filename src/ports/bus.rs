@@ -57,6 +57,15 @@ pub trait EventBus: Send + Sync {
     /// Puts a message on the dead-letter topic, where the bus has one.
     async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError>;
 
+    /// How many events on the bus the group has not acknowledged yet; none where nobody can tell, or
+    /// where the bus keeps none.
+    ///
+    /// # Errors
+    /// When the bus cannot be asked.
+    async fn lag(&self, _group: &str) -> Result<Option<u64>, BusError> {
+        Ok(None)
+    }
+
     /// Whether the bus answers.
     async fn check(&self) -> Result<(), BusError>;
 }

@@ -57,6 +57,8 @@ pub struct ProviderProfile {
     pub lists_assets_of: Vec<AssetClass>,
     /// Calls allowed by default, for each window that has a limit.
     pub budget: Vec<(QuotaWindow, u32)>,
+    /// Where it is asked; none when it uses no network.
+    pub base_url: Option<String>,
     /// It is asked with a key of the user's, which can be refused.
     pub has_key: bool,
     /// Prices are invented or played back: only used when asked for by name.

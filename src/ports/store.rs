@@ -1,9 +1,11 @@
 //! Where prices, averages and the outbox are kept.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AssetStore, JobStore, LedgerStore};
+use super::{AssetStore, JobStore, LeaseStore, LedgerStore};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -192,15 +194,48 @@ pub struct AverageUpdate {
     pub positions: Vec<ConsumerPosition>,
 }
 
-/// Moving averages and the averager's place in the stream of events.
+impl AverageUpdate {
+    /// The symbols whose averages it changes, each once.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let written = self.averages.iter().map(|average| &average.symbol);
+        let removed = self.removed.iter().map(|(symbol, _, _)| symbol);
+        let symbols: BTreeSet<&Symbol> = written.chain(removed).collect();
+        symbols.into_iter().cloned().collect()
+    }
+}
+
+/// The right to compute the averages of some symbols, which one averager has at a time, over all
+/// processes on the store. It is given up when it is used or dropped.
+///
+/// Without it an averager that reads prices and then dawdles would write over what another computed
+/// from later ones.
 #[async_trait]
-pub trait AverageStore: Send + Sync {
+pub trait AverageTurn: Send {
     /// Writes results and positions in one transaction, and an [`LogEntry::Average`] for each
     /// average that is new or changed. What is there already unchanged makes no log entry.
     ///
     /// It may be lost in a crash, but then all of it, and everything confirmed after it
     /// ([`Outbox::confirm`]) is lost too, so that it is delivered again.
-    async fn apply_averages(&self, update: AverageUpdate) -> Result<()>;
+    ///
+    /// # Errors
+    /// Any [`StoreErrorKind`], also when the right was lost meanwhile; nothing was written.
+    async fn apply(self: Box<Self>, update: AverageUpdate) -> Result<()>;
+}
+
+/// Moving averages and the averager's place in the stream of events.
+#[async_trait]
+pub trait AverageStore: Send + Sync {
+    /// Waits until nobody else has the turn of one of these symbols. Prices read from here on
+    /// include everything that an earlier turn was computed from.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`] also when others do not give it up in time.
+    async fn average_turn(&self, symbols: &[Symbol]) -> Result<Box<dyn AverageTurn>>;
+
+    /// [`AverageTurn::apply`] for what was not computed from prices read before.
+    async fn apply_averages(&self, update: AverageUpdate) -> Result<()> {
+        self.average_turn(&update.symbols()).await?.apply(update).await
+    }
 
     /// Where `group` continues on `partition`; none when it never stored anything.
     async fn consumer_position(&self, group: &str, partition: i32) -> Result<Option<u64>>;
@@ -324,6 +359,7 @@ pub trait Store:
     + LedgerStore
     + AssetStore
     + JobStore
+    + LeaseStore
     + Send
     + Sync
 {

@@ -22,6 +22,8 @@ use crate::telemetry::metrics;
 
 /// Deliveries worked on in one step.
 const BATCH: usize = 2_000;
+/// Symbols whose averages are computed in one turn.
+const SYMBOLS_AT_ONCE: usize = 256;
 /// Prices read at once; more are read in portions.
 const READ_AT_ONCE: usize = 4_096;
 
@@ -83,6 +85,7 @@ impl Averager {
                 metrics::pipeline_retry("averager");
                 self.clock.sleep(pause.next()).await;
             }
+            self.measure(&deliveries);
             subscription.ack().await?;
             pause.reset();
         }
@@ -99,22 +102,56 @@ impl Averager {
                 Err(reason) => self.park(&delivery.message, reason, 1).await?,
             }
         }
-        let mut update =
-            AverageUpdate { positions: self.positions(deliveries), ..AverageUpdate::default() };
-        for (symbol, positions) in &touched {
-            let outcome =
-                self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
-            if let Err(error) = outcome {
-                if error.kind != StoreErrorKind::Corrupt {
-                    return Err(error);
+        let touched: Vec<(Symbol, BTreeSet<Position>)> = touched.into_iter().collect();
+        let mut rest = touched.as_slice();
+        loop {
+            let (portion, remaining) = rest.split_at(rest.len().min(SYMBOLS_AT_ONCE));
+            rest = remaining;
+            let symbols: Vec<Symbol> = portion.iter().map(|(symbol, _)| symbol.clone()).collect();
+            let turn = self.store.average_turn(&symbols).await?;
+            let mut update = AverageUpdate::default();
+            let mut poison = Vec::new();
+            for (symbol, positions) in portion {
+                let outcome =
+                    self.recompute(symbol, positions, &self.settings.windows, &mut update).await;
+                match outcome {
+                    Ok(()) => {}
+                    Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                        poison.push((symbol, error));
+                    }
+                    Err(error) => return Err(error),
                 }
+            }
+            if rest.is_empty() && poison.is_empty() {
+                update.positions = self.positions(deliveries);
+            }
+            let n_averages = update.averages.len() as u64;
+            metrics::store_call("apply_averages", turn.apply(update)).await?;
+            metrics::averages_stored(n_averages);
+            for (symbol, error) in poison {
                 self.park_poison(symbol, deliveries, error).await?;
             }
+            if rest.is_empty() {
+                return Ok(());
+            }
         }
-        let n_averages = update.averages.len() as u64;
-        self.store.apply_averages(update).await?;
-        metrics::averages_stored(n_averages);
-        Ok(())
+    }
+
+    /// Tells metrics and log that the effect of deliveries is stored.
+    fn measure(&self, deliveries: &[Delivery]) {
+        let now = self.clock.now();
+        let events = || deliveries.iter().filter_map(|delivery| delivery.event.as_ref().ok());
+        metrics::average_delays(events().map(|event| now.since(event.received_at)));
+        for event in events() {
+            // With price and version, the line joins that of the request that brought the price.
+            tracing::debug!(
+                message_id = %format_args!("{:032x}", event.message_id),
+                price_id = event.price_id.get(),
+                version = event.version,
+                symbol = %event.symbol,
+                "averaged"
+            );
+        }
     }
 
     fn positions(&self, deliveries: &[Delivery]) -> Vec<ConsumerPosition> {
@@ -142,7 +179,8 @@ impl Averager {
         let mut rest = touched.as_slice();
         while let Some(first) = rest.first() {
             let n_from = (longest + rest.len()).min(READ_AT_ONCE.max(longest + 1));
-            let values = self.store.values_around(symbol, *first, longest - 1, n_from).await?;
+            let values = self.store.values_around(symbol, *first, longest - 1, n_from);
+            let values = metrics::store_call("values", values).await?;
             let n_behind = values.len() - values.partition_point(|(at, _)| at < first);
             let portion = Portion { symbol, values: &values, to_end: n_behind < n_from };
             let n_done = portion.n_covered(rest, longest);
@@ -157,7 +195,10 @@ impl Averager {
 
     /// Computes averages that the store does not have for all its prices: those of windows that
     /// are new in the configuration, and all of them after a restore.
-    async fn materialise(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the store fails; what is done stays done.
+    pub async fn materialise(&self) -> Result<(), StoreError> {
         let stored = self.store.materialised_windows().await?;
         let mut wanted = self.settings.windows.clone();
         wanted.sort_unstable();
@@ -186,31 +227,30 @@ impl Averager {
         symbol: &Symbol,
         windows: &[Window],
     ) -> Result<(), StoreError> {
-        let mut rolling: Vec<RollingMean> = windows.iter().copied().map(RollingMean::new).collect();
+        let longest = windows.iter().map(|window| window.len()).max().unwrap_or(1);
         let mut from = Position::MIN;
         loop {
-            let values = self.store.values_around(symbol, from, 0, READ_AT_ONCE).await?;
-            let Some((last, _)) = values.last().copied() else { return Ok(()) };
+            let turn = self.store.average_turn(std::slice::from_ref(symbol)).await?;
+            let values = self.store.values_around(symbol, from, longest - 1, READ_AT_ONCE).await?;
             let mut update = AverageUpdate::default();
-            for (at, price) in &values {
-                for (rolling, window) in rolling.iter_mut().zip(windows) {
-                    if let Some(mean) = rolling.push(*price) {
-                        let symbol = symbol.clone();
-                        update.averages.push(MovingAverage {
-                            symbol,
-                            window: *window,
-                            at: *at,
-                            mean,
-                        });
-                    }
+            for window in windows {
+                let mut rolling = RollingMean::new(*window);
+                for (at, price) in &values {
+                    let mean = rolling.push(*price).filter(|_| *at >= from);
+                    update.averages.extend(mean.map(|mean| MovingAverage {
+                        symbol: symbol.clone(),
+                        window: *window,
+                        at: *at,
+                        mean,
+                    }));
                 }
             }
             metrics::averages_stored(update.averages.len() as u64);
-            self.store.apply_averages(update).await?;
-            if values.len() < READ_AT_ONCE {
-                return Ok(());
+            metrics::store_call("apply_averages", turn.apply(update)).await?;
+            match values.last() {
+                Some((last, _)) if *last >= from => from = behind(*last),
+                _ => return Ok(()),
             }
-            from = behind(last);
         }
     }
 
@@ -239,9 +279,10 @@ impl Averager {
         let at = BTreeSet::from([event.position()]);
         let mut reason = error.to_string();
         for _ in 1..self.settings.max_attempts {
+            let turn = self.store.average_turn(std::slice::from_ref(&event.symbol)).await?;
             let mut update = AverageUpdate::default();
             match self.recompute(&event.symbol, &at, &self.settings.windows, &mut update).await {
-                Ok(()) => return self.store.apply_averages(update).await,
+                Ok(()) => return turn.apply(update).await,
                 Err(error) if error.kind == StoreErrorKind::Corrupt => reason = error.to_string(),
                 Err(error) => return Err(error),
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ports::{EventBus, QuoteCache, Store};
-use crate::telemetry::metrics;
 
 /// The state of one part, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,15 +72,5 @@ impl Health {
             ("bus", bus),
             ("outbox", outbox),
         ]
-    }
-
-    /// Refreshes the gauges that are read rather than counted.
-    pub async fn record_metrics(&self) {
-        if let Ok(status) = self.store.status().await {
-            metrics::store_size(status.size_bytes, status.n_prices);
-        }
-        if let Ok(depth) = self.store.depth().await {
-            metrics::outbox_depth(depth);
-        }
     }
 }

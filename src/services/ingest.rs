@@ -1,10 +1,12 @@
 //! The only way in: validates, stores price and event in one transaction, and keeps the cache true.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{CheckedValue, Checker, TimeFormat};
-use crate::model::{Observation, Price, PriceId, RawPayload};
+use crate::model::{Observation, Price, PriceId, RawPayload, Symbol};
+use crate::ports::cache::supersedes;
 use crate::ports::{Appended, Clock, Correction, QuoteCache, Store, StoreError};
 use crate::telemetry::metrics;
 
@@ -40,17 +42,32 @@ impl Ingest {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.store.append(batch).await?;
+        let outcomes = metrics::store_call("append", self.store.append(batch)).await?;
         let (mut n_stored, mut n_duplicate, mut n_conflict) = (0, 0, 0);
+        // A cache may be a network away, so it is told the newest of each symbol and no other.
+        let mut newest: BTreeMap<&Symbol, &Price> = BTreeMap::new();
         for outcome in &outcomes {
             match outcome {
                 Appended::New(price) => {
                     n_stored += 1;
-                    self.cache.offer(Arc::new(price.clone())).await;
+                    // Within a request the line carries its id; the averager's carries the price.
+                    tracing::debug!(
+                        price_id = price.id.get(),
+                        version = price.version,
+                        symbol = %price.observation.symbol,
+                        "stored"
+                    );
+                    let best = newest.entry(&price.observation.symbol).or_insert(price);
+                    if supersedes(price, best) {
+                        *best = price;
+                    }
                 }
                 Appended::Duplicate(_) => n_duplicate += 1,
                 Appended::Conflict(_) => n_conflict += 1,
             }
+        }
+        for price in newest.into_values() {
+            self.cache.offer(Arc::new(price.clone())).await;
         }
         metrics::prices_appended(n_stored, n_duplicate, n_conflict);
         Ok(outcomes)
@@ -73,7 +90,7 @@ impl Ingest {
             received_at: self.clock.now(),
             raw,
         };
-        let corrected = self.store.correct(id, correction).await?;
+        let corrected = metrics::store_call("correct", self.store.correct(id, correction)).await?;
         if let Some(price) = &corrected {
             self.cache.invalidate(&price.observation.symbol).await;
             metrics::price_corrected();
@@ -86,7 +103,8 @@ impl Ingest {
     /// # Errors
     /// When the store fails.
     pub async fn delete(&self, id: PriceId) -> Result<Option<Price>, StoreError> {
-        let deleted = self.store.delete(id, self.clock.now()).await?;
+        let deleted =
+            metrics::store_call("delete", self.store.delete(id, self.clock.now())).await?;
         if let Some(price) = &deleted {
             self.cache.invalidate(&price.observation.symbol).await;
             metrics::price_deleted();

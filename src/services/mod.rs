@@ -6,8 +6,10 @@ pub mod rows;
 pub mod averager;
 pub mod bulk;
 pub mod ingest;
+pub mod lead;
 pub mod relay;
 
+pub mod follower;
 pub mod query;
 pub mod quotes;
 
@@ -22,4 +24,5 @@ pub mod fetch;
 pub mod jobs;
 
 pub mod feed;
+pub mod gauges;
 pub mod health;

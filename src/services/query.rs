@@ -70,7 +70,8 @@ impl Query {
             }
             Err(ticket) => {
                 metrics::cache_lookup(false);
-                let price = self.store.latest(symbol, None, None).await?.map(Arc::new);
+                let newest = self.store.latest(symbol, None, None);
+                let price = metrics::store_call("latest", newest).await?.map(Arc::new);
                 if let Some(price) = &price {
                     self.cache.fill(ticket, Arc::clone(price)).await;
                 }
@@ -91,7 +92,8 @@ impl Query {
         as_of: Option<Timestamp>,
         max_age: Duration,
     ) -> Result<Option<LatestPrice>, StoreError> {
-        let price = self.store.latest(symbol, provider, as_of).await?;
+        let newest = self.store.latest(symbol, provider, as_of);
+        let price = metrics::store_call("latest", newest).await?;
         Ok(price.map(|price| {
             let asked_at = as_of.unwrap_or_else(|| self.clock.now());
             let stale = asked_at.since(price.fresh_from()) > max_age;
@@ -155,7 +157,7 @@ impl Query {
         }
         let query =
             PriceQuery { symbol: Some(symbol.clone()), range, ..PriceQuery::newest(limit.get()) };
-        let newest = self.store.prices(query).await?;
+        let newest = metrics::store_call("range", self.store.prices(query)).await?;
         let Some(oldest) = newest.last() else { return Ok(Vec::new()) };
         let values = self
             .store
@@ -194,7 +196,7 @@ impl Query {
         let mut groups: Vec<Vec<Price>> = Vec::new();
         let mut bars: Vec<Bar> = Vec::new();
         loop {
-            let page = self.store.prices(query.clone()).await?;
+            let page = metrics::store_call("range", self.store.prices(query.clone())).await?;
             let n_page = page.len();
             query.after = page.last().map(Price::position);
             let mut full = false;

@@ -7,6 +7,7 @@ use super::query::{LatestPrice, Query};
 use super::route::{RouteFailure, Router};
 use crate::model::{Attempt, ProviderName, Receipt, Symbol};
 use crate::ports::StoreError;
+use crate::telemetry::metrics;
 
 /// Answers with the newest price there is, and asks providers for a newer one when it is too old.
 pub struct Quotes {
@@ -50,16 +51,19 @@ impl Quotes {
     ) -> Result<LatestPrice, QuoteFailure> {
         let stored = self.stored(symbol, provider, max_age).await?;
         if let Some(fresh) = stored.clone().filter(|stored| !stored.stale) {
+            metrics::quote("fresh");
             return Ok(fresh);
         }
-        match self.router.quote_within(symbol, provider, max_age).await {
+        let answer = match self.router.quote_within(symbol, provider, max_age).await {
             // What came is stored; what is newest is for the store to say.
             Ok(_) => self
                 .stored(symbol, provider, max_age)
                 .await?
                 .ok_or(QuoteFailure::Unknown { tried: Vec::new() }),
             Err(failure) => stored.ok_or_else(|| failure.into()),
-        }
+        };
+        count(answer.as_ref().ok());
+        answer
     }
 
     /// Many symbols at once; each comes back, in the order asked.
@@ -87,6 +91,7 @@ impl Quotes {
         }
         let mut answers = Vec::with_capacity(symbols.len());
         for symbol in symbols {
+            let fresh = !too_old.contains(symbol);
             let answer = match self.query.latest(symbol, max_age).await? {
                 Some(latest) => Ok(self.with_receipt(latest).await?),
                 None => {
@@ -96,6 +101,11 @@ impl Quotes {
                     }))
                 }
             };
+            if fresh {
+                metrics::quote("fresh");
+            } else {
+                count(answer.as_ref().ok().map(|quotation| &quotation.latest));
+            }
             answers.push((symbol.clone(), answer));
         }
         Ok(answers)
@@ -132,6 +142,15 @@ impl Quotes {
         });
         Ok(Quotation { latest, receipt })
     }
+}
+
+/// Counts what asking the providers has led to.
+fn count(answer: Option<&LatestPrice>) {
+    metrics::quote(match answer {
+        None => "none",
+        Some(latest) if latest.stale => "stale",
+        Some(_) => "fetched",
+    });
 }
 
 impl From<RouteFailure> for QuoteFailure {

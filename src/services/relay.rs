@@ -56,7 +56,7 @@ impl Relay {
 
     /// Publishes and confirms the next events; answers how many there were.
     async fn publish_next(&self) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let events = self.store.pending(BATCH).await?;
+        let events = metrics::store_call("pending", self.store.pending(BATCH)).await?;
         if events.is_empty() {
             metrics::outbox_depth(0);
             return Ok(0);
@@ -64,7 +64,7 @@ impl Relay {
         metrics::outbox_depth(self.store.depth().await?);
         let sequences: Vec<Sequence> = events.iter().map(|event| event.sequence).collect();
         self.bus.publish(events).await?;
-        self.store.confirm(&sequences).await?;
+        metrics::store_call("confirm", self.store.confirm(&sequences)).await?;
         metrics::events_published(sequences.len() as u64);
         Ok(sequences.len())
     }

@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_macros, reason = "this is the one place that may use them")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
@@ -55,14 +55,22 @@ metrics_table! {
         "Prices deleted.";
     CACHE_LOOKUPS = Counter "tickerd_cache_lookups_total" ["outcome"]
         "Look-ups of the newest price: hit or miss.";
+    REDIS_FAILURES = Counter "tickerd_redis_failures_total" ["purpose", "outcome"]
+        "Calls to Redis that came to nothing: failed, or left_alone after failures.";
     OUTBOX_DEPTH = Gauge "tickerd_outbox_depth" []
         "Events committed and not yet safely on the bus.";
     EVENTS_PUBLISHED = Counter "tickerd_events_published_total" []
         "Events handed to the bus.";
+    BUS_LAG = Gauge "tickerd_bus_lag" []
+        "Events on the bus that the averager has not consumed yet. 0 on the in-process bus, which keeps none: see the outbox.";
     AVERAGES_STORED = Counter "tickerd_averages_stored_total" []
         "Moving averages computed and written.";
+    AVERAGE_DELAY = Histogram "tickerd_average_delay_seconds" []
+        "Time from accepting a price to having stored its averages.";
     DEAD_LETTERS = Counter "tickerd_dead_letters_total" []
         "Deliveries given up and parked.";
+    DEAD_LETTERS_PARKED = Gauge "tickerd_dead_letters_parked" []
+        "Dead letters that wait for somebody to replay or drop them.";
     RETRIES = Counter "tickerd_pipeline_retries_total" ["stage"]
         "Steps of the relay or the averager that failed and were tried again.";
     STREAMS_OPEN = Gauge "tickerd_streams_open" []
@@ -79,12 +87,36 @@ metrics_table! {
         "Calls that were not sent: breaker_open, budget_spent or not_counted.";
     PROVIDER_BREAKER = Gauge "tickerd_provider_breaker_open" ["provider"]
         "1 while the breaker is open or half-open.";
+    PROVIDER_BUDGET = Gauge "tickerd_provider_budget_left" ["provider", "window"]
+        "Calls that a provider may still be sent in the current second, minute, day or month.";
+    QUOTES = Counter "tickerd_quotes_total" ["outcome"]
+        "Newest prices asked for: fresh (stored and young enough), fetched, stale or none.";
+    JOBS = Gauge "tickerd_jobs" ["status"]
+        "Polling jobs by status.";
     JOB_RUNS = Counter "tickerd_job_runs_total" ["outcome"]
         "Runs of polling jobs: ok or failed.";
+    STORE_CALL = Histogram "tickerd_store_call_duration_seconds" ["call"]
+        "Time the store took, by what it was asked for.";
+    LIMITED = Counter "tickerd_requests_limited_total" ["operation"]
+        "Requests refused because their client asks too often.";
+    LIMITER_FALLBACKS = Counter "tickerd_limiter_fallbacks_total" []
+        "Requests counted in this process because the shared limiter did not answer.";
+    ACCESS_REFUSED = Counter "tickerd_access_refused_total" ["reason"]
+        "Requests refused for want of a key: missing, unknown, revoked, expired or role.";
     STORE_BYTES = Gauge "tickerd_store_bytes" []
         "Size of the store on disk.";
     STORE_PRICES = Gauge "tickerd_store_prices" []
         "Prices in the store.";
+    STORE_SYMBOLS = Gauge "tickerd_store_symbols" []
+        "Symbols with at least one price.";
+    STORE_AVERAGES = Gauge "tickerd_store_averages" []
+        "Moving averages in the store.";
+    STORE_CONNECTIONS = Gauge "tickerd_store_pool_connections" ["state"]
+        "Connections of this process to PostgreSQL: idle or used. Absent in edge mode.";
+    PART_STATE = Gauge "tickerd_part_state" ["part"]
+        "What /ready says of each part: 1 ok, 0.5 degraded, 0 down.";
+    BUILD = Gauge "tickerd_build_info" ["version", "mode"]
+        "Always 1; the labels tell what runs.";
 }
 
 /// Tells the installed recorder about every metric, so that all show up before their first use.
@@ -130,6 +162,10 @@ pub fn price_deleted() {
 
 pub fn cache_lookup(hit: bool) {
     counter!(CACHE_LOOKUPS, "outcome" => if hit { "hit" } else { "miss" }).increment(1);
+}
+
+pub fn redis_failure(purpose: &'static str, outcome: &'static str) {
+    counter!(REDIS_FAILURES, "purpose" => purpose, "outcome" => outcome).increment(1);
 }
 
 pub fn outbox_depth(depth: u64) {
@@ -188,7 +224,77 @@ pub fn job_run(ok: bool) {
     counter!(JOB_RUNS, "outcome" => if ok { "ok" } else { "failed" }).increment(1);
 }
 
-pub fn store_size(size_bytes: u64, n_prices: u64) {
-    gauge!(STORE_BYTES).set(size_bytes as f64);
-    gauge!(STORE_PRICES).set(n_prices as f64);
+pub fn bus_lag(n_events: u64) {
+    gauge!(BUS_LAG).set(n_events as f64);
+}
+
+/// From accepting each of some prices to having stored their averages.
+pub fn average_delays(delays: impl Iterator<Item = Duration>) {
+    let histogram = histogram!(AVERAGE_DELAY);
+    delays.for_each(|delay| histogram.record(delay.as_secs_f64()));
+}
+
+pub fn provider_budget(provider: &str, window: &'static str, n_left: u32) {
+    let provider = provider.to_owned();
+    gauge!(PROVIDER_BUDGET, "provider" => provider, "window" => window).set(f64::from(n_left));
+}
+
+pub fn quote(outcome: &'static str) {
+    counter!(QUOTES, "outcome" => outcome).increment(1);
+}
+
+pub fn jobs(status: &'static str, n_jobs: usize) {
+    gauge!(JOBS, "status" => status).set(n_jobs as f64);
+}
+
+/// Times a call of the store. The clock of the machine is right here: a test's clock stands still.
+pub async fn store_call<T>(call: &'static str, future: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let answer = future.await;
+    histogram!(STORE_CALL, "call" => call).record(started.elapsed().as_secs_f64());
+    answer
+}
+
+pub fn store_connections(n_idle: usize, n_used: usize) {
+    for (state, n_connections) in [("idle", n_idle), ("used", n_used)] {
+        gauge!(STORE_CONNECTIONS, "state" => state).set(n_connections as f64);
+    }
+}
+
+pub fn part_state(part: &'static str, state: f64) {
+    gauge!(PART_STATE, "part" => part).set(state);
+}
+
+pub fn build(version: &'static str, mode: &'static str) {
+    gauge!(BUILD, "version" => version, "mode" => mode).set(1.0);
+}
+
+/// What a store says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreSizes {
+    pub n_bytes: u64,
+    pub n_prices: u64,
+    pub n_symbols: u64,
+    pub n_averages: u64,
+    pub n_dead_letters: u64,
+}
+
+pub fn store_sizes(sizes: StoreSizes) {
+    gauge!(STORE_BYTES).set(sizes.n_bytes as f64);
+    gauge!(STORE_PRICES).set(sizes.n_prices as f64);
+    gauge!(STORE_SYMBOLS).set(sizes.n_symbols as f64);
+    gauge!(STORE_AVERAGES).set(sizes.n_averages as f64);
+    gauge!(DEAD_LETTERS_PARKED).set(sizes.n_dead_letters as f64);
+}
+
+pub fn limited(operation: &'static str) {
+    counter!(LIMITED, "operation" => operation).increment(1);
+}
+
+pub fn limiter_fallback() {
+    counter!(LIMITER_FALLBACKS).increment(1);
+}
+
+pub fn access_refused(reason: &'static str) {
+    counter!(ACCESS_REFUSED, "reason" => reason).increment(1);
 }

@@ -2,14 +2,19 @@
 
 #[path = "../support/app.rs"]
 mod app;
+#[path = "../support/full.rs"]
+mod full;
 #[path = "../support/proxy.rs"]
 mod proxy;
+#[path = "../support/servers.rs"]
+mod servers;
 #[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
 #[path = "../support/upstream.rs"]
 mod upstream;
 
 mod averages;
 mod batch;
+mod cli;
 mod errors;
 mod hostile;
 mod openapi;

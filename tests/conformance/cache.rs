@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickerd::adapters::cache::moka::MokaCache;
-use tickerd::model::{Price, PriceId};
+#[cfg(feature = "redis")]
+use tickerd::adapters::cache::redis::RedisCache;
+use tickerd::model::{ExternalId, Price, PriceId};
 use tickerd::ports::{CacheTicket, QuoteCache};
+use tokio::task::JoinSet;
 
-use crate::build::{observed, symbol};
+use crate::build::{amount, observed, raw, symbol};
 
 fn price(secs: u64, id: u64, version: u32) -> Arc<Price> {
     let id = PriceId::new(id).expect("an id");
@@ -64,26 +67,67 @@ async fn a_price_stored_during_a_read_keeps_the_older_one_out(cache: Arc<dyn Quo
     assert_ne!(cached(cache.as_ref()).await, Some(price(1, 1, 1)));
 }
 
+async fn a_price_comes_back_whole(cache: Arc<dyn QuoteCache>) {
+    let mut whole = Price::clone(&price(1, 7, 3));
+    whole.observation.volume = Some(amount("0.00000000000000000001"));
+    whole.observation.external_id = Some(ExternalId::parse("#2").expect("an id"));
+    whole.observation.raw = Some(raw(r#"{"c": 1.0}"#));
+    let whole = Arc::new(whole);
+    cache.fill(ticket(cache.as_ref()).await, Arc::clone(&whole)).await;
+    assert_eq!(cached(cache.as_ref()).await, Some(whole));
+}
+
+async fn writers_who_race_leave_the_newest(cache: Arc<dyn QuoteCache>) {
+    cache.fill(ticket(cache.as_ref()).await, price(1, 1, 1)).await;
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let cache = Arc::clone(&cache);
+        writers.spawn(async move {
+            for step in 0..25 {
+                let secs = 2 + step * 8 + (writer * 5) % 8;
+                cache.offer(price(secs, secs, 1)).await;
+            }
+        });
+    }
+    writers.join_all().await;
+    assert_eq!(cached(cache.as_ref()).await, Some(price(201, 201, 1)));
+}
+
 macro_rules! cases {
     ($backend:ident: $($case:ident,)*) => {
         mod $backend {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
-                    super::$case(super::$backend()).await;
+                    if let Some(cache) = super::$backend().await {
+                        super::$case(cache).await;
+                    }
                 }
             )*
         }
     };
+    ($backend:ident) => {
+        cases! { $backend:
+            what_a_reader_found_is_kept,
+            newer_takes_the_place_of_older_and_never_the_reverse,
+            an_invalidated_symbol_is_gone_and_old_tickets_are_void,
+            a_price_stored_during_a_read_keeps_the_older_one_out,
+            a_price_comes_back_whole,
+            writers_who_race_leave_the_newest,
+        }
+    };
 }
 
-fn moka() -> Arc<dyn QuoteCache> {
-    Arc::new(MokaCache::new(100, Duration::from_secs(60)))
+async fn moka() -> Option<Arc<dyn QuoteCache>> {
+    Some(Arc::new(MokaCache::new(100, Duration::from_secs(60))))
 }
 
-cases! { moka:
-    what_a_reader_found_is_kept,
-    newer_takes_the_place_of_older_and_never_the_reverse,
-    an_invalidated_symbol_is_gone_and_old_tickets_are_void,
-    a_price_stored_during_a_read_keeps_the_older_one_out,
+#[cfg(feature = "redis")]
+async fn redis() -> Option<Arc<dyn QuoteCache>> {
+    let link = crate::redis::fresh_link().await?;
+    Some(Arc::new(RedisCache::new(link, Duration::from_secs(60))))
 }
+
+cases! { moka }
+#[cfg(feature = "redis")]
+cases! { redis }

@@ -5,11 +5,15 @@ mod build;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "redis")]
+#[path = "../support/redis.rs"]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
 #[path = "../support/servers.rs"]
 mod servers;
 
 mod bus;
 mod cache;
+mod limiter;
 mod provider;
 mod store;

@@ -10,6 +10,7 @@ mod backend;
 mod dead_letters;
 mod extremes;
 mod jobs;
+mod leases;
 mod ledger;
 mod lists;
 mod outbox;
@@ -91,6 +92,7 @@ macro_rules! cases {
                 averages::a_range_of_averages_is_half_open_and_newest_first,
                 averages::windows_and_symbols_do_not_mix,
                 averages::positions_are_kept_by_group_and_partition,
+                averages::a_turn_is_had_by_one_at_a_time,
                 averages::materialised_windows_are_replaced_and_others_forgotten,
                 averages::means_keep_all_their_digits,
                 outbox::pending_events_wait_until_confirmed,
@@ -119,6 +121,8 @@ macro_rules! cases {
                 jobs::only_the_holder_books_a_run,
                 ledger::accounts_are_written_over_and_read_by_name,
                 ledger::an_account_that_another_wrote_since_is_told_and_kept,
+                leases::a_lease_has_one_holder_at_a_time,
+                leases::a_lease_that_runs_out_is_free,
                 ledger::unknown_symbols_are_forgotten_in_time,
                 ledger::the_newest_receipt_of_a_symbol_is_kept,
                 ledger::a_list_of_assets_replaces_the_one_before,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use tickerd::app::config::Sources;
-use tickerd::app::run::{App, Parts};
+use tickerd::app::backends::{Parts, open_store};
+use tickerd::app::config::{Config, Sources};
+use tickerd::app::run::App;
 use tickerd::model::{
     Amount, Observation, Order, Price, PriceId, ProviderName, Symbol, TimeRange, TimeSource,
     Timestamp, Window,
@@ -115,18 +116,28 @@ pub(crate) async fn assert_averages(store: &dyn Store, windows: &[u64], label: &
     }
 }
 
+/// The edge mode, or the full one where this run tests that.
+fn configuration(directory: &std::path::Path) -> Config {
+    let mut config = Sources::default().load().expect("valid").config;
+    config.store.data_dir = directory.to_owned();
+    if crate::full::is_wanted() {
+        assert!(crate::full::go_full(&mut config), "TICKERD_TEST_MODE=full needs servers");
+    }
+    config
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stored_averages_equal_a_batch_computation() {
     for seed in 0..12 {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut config = Sources::default().load().expect("valid").config;
-        config.store.data_dir = directory.path().to_owned();
+        let mut config = configuration(directory.path());
         config.averages.windows =
             WINDOWS.map(|count| Window::new(count).expect("a window")).to_vec();
         let mut random = Random(seed);
         // The pipeline runs beside the storm, is stopped in the middle of it, and goes on.
         for round in 0..3 {
-            let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+            let parts =
+                Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
             let store = Arc::clone(&parts.store);
             let app = App::build(&config, parts, false).await.expect("built");
             let mut tasks = tokio::task::JoinSet::new();
@@ -140,8 +151,8 @@ async fn stored_averages_equal_a_batch_computation() {
                 .expect("the pipeline catches up")
                 .expect("drained");
         }
-        let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
-        assert_averages(&store, &WINDOWS, &format!("seed {seed}")).await;
+        let store = open_store(&config).await.expect("the store opens");
+        assert_averages(store.as_ref(), &WINDOWS, &format!("seed {seed}")).await;
         store.close().await.expect("closed");
     }
 }
@@ -149,12 +160,11 @@ async fn stored_averages_equal_a_batch_computation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut config = Sources::default().load().expect("valid").config;
-    config.store.data_dir = directory.path().to_owned();
+    let mut config = configuration(directory.path());
     for windows in [&WINDOWS[..1], &WINDOWS[..], &WINDOWS[1..2], &WINDOWS[..]] {
         config.averages.windows =
             windows.iter().map(|count| Window::new(*count).expect("a window")).collect();
-        let parts = Parts::open(&config, Arc::new(SystemClock)).expect("the backends open");
+        let parts = Parts::open(&config, Arc::new(SystemClock)).await.expect("the backends open");
         let store = Arc::clone(&parts.store);
         storm(store.as_ref(), &mut Random(windows.len() as u64), 20).await;
         App::build(&config, parts, false)
@@ -164,6 +174,6 @@ async fn a_window_that_is_new_in_the_configuration_is_filled_for_old_prices() {
             .await
             .expect("drained");
     }
-    let store = tickerd::app::run::open_edge_store(&config).expect("the store opens");
-    assert_averages(&store, &WINDOWS, "after the last change").await;
+    let store = open_store(&config).await.expect("the store opens");
+    assert_averages(store.as_ref(), &WINDOWS, "after the last change").await;
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
+use tickerd::app::backends::open_redb;
 use tickerd::app::config::Sources;
-use tickerd::app::run::open_edge_store;
 use tickerd::ports::Store;
 
 use crate::averages::assert_averages;
@@ -81,7 +81,7 @@ async fn an_import_that_is_killed_is_finished_by_the_next() {
 
     let mut config = Sources::default().load().expect("valid").config;
     config.store.data_dir = data;
-    let store = open_edge_store(&config).expect("the store opens");
+    let store = open_redb(&config).expect("the store opens");
     assert_averages(&store, &[5], "after the last import").await;
     store.close().await.expect("closed");
 }

@@ -64,6 +64,7 @@ impl Told {
             batch_size,
             lists_assets_of: vec![AssetClass::Crypto],
             budget: budget.to_vec(),
+            base_url: None,
             has_key: false,
             invented: false,
         };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tickerd::app::backends::Parts;
 use tickerd::app::config::{Config, Sources};
-use tickerd::app::run::{App, Parts};
+use tickerd::app::run::App;
 use tickerd::model::Timestamp;
 use tickerd::ports::ManualClock;
 use tokio::net::TcpListener;
@@ -53,8 +54,11 @@ impl TestApp {
         // No test may reach the network.
         config.providers.values_mut().for_each(|provider| provider.enabled = false);
         change(&mut config);
+        if crate::full::is_wanted() {
+            assert!(crate::full::go_full(&mut config), "TICKERD_TEST_MODE=full needs servers");
+        }
         let clock = Arc::new(ManualClock::at(Timestamp::parse(NOW).expect("a time")));
-        let parts = Parts::open(&config, clock.clone()).expect("the backends open");
+        let parts = Parts::open(&config, clock.clone()).await.expect("the backends open");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();

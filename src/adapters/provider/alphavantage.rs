@@ -36,21 +36,18 @@ impl AlphaVantage {
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let key = settings.key().cloned().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let base = BaseUrl::new(settings, "https://www.alphavantage.co", "/query")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: AssetClass::ALL.to_vec(),
             batch_size: 1,
             lists_assets_of: vec![AssetClass::Stock],
             budget: vec![(QuotaWindow::Second, 1), (QuotaWindow::Day, 25)],
+            base_url: Some(base.to_string()),
             has_key: settings.key().is_some(),
             invented: false,
         };
-        Ok(Self {
-            profile,
-            base: BaseUrl::new(settings, "https://www.alphavantage.co", "/query")?,
-            http: HttpClient::new(settings, USER_AGENT, clock)?,
-            key,
-        })
+        Ok(Self { profile, base, http: HttpClient::new(settings, USER_AGENT, clock)?, key })
     }
 
     async fn query(

@@ -40,18 +40,20 @@ impl Finnhub {
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let key = settings.key().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let base = BaseUrl::new(settings, "https://finnhub.io", "/api/v1")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: AssetClass::ALL.to_vec(),
             batch_size: 1,
             lists_assets_of: AssetClass::ALL.to_vec(),
             budget: vec![(QuotaWindow::Second, 30), (QuotaWindow::Minute, 60)],
+            base_url: Some(base.to_string()),
             has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {
             profile,
-            base: BaseUrl::new(settings, "https://finnhub.io", "/api/v1")?,
+            base,
             key: secret_header("x-finnhub-token", key.reveal())?,
             http: HttpClient::new(settings, USER_AGENT, clock)?,
         })

@@ -123,6 +123,12 @@ impl HttpClient {
 #[derive(Debug, Clone)]
 pub(super) struct BaseUrl(Url);
 
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl BaseUrl {
     /// The origin for paths that start with `prefix` (`/api/v3`); a `base_url` may be given with
     /// the prefix or without.

@@ -33,20 +33,18 @@ impl Kraken {
     /// # Errors
     /// [`BuildError`] for a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
+        let base = BaseUrl::new(settings, "https://api.kraken.com", "/0/public")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: vec![AssetClass::Crypto, AssetClass::Forex],
             batch_size: 1_000,
             lists_assets_of: vec![AssetClass::Crypto, AssetClass::Forex],
             budget: vec![(QuotaWindow::Second, 1)],
+            base_url: Some(base.to_string()),
             has_key: false,
             invented: false,
         };
-        Ok(Self {
-            profile,
-            base: BaseUrl::new(settings, "https://api.kraken.com", "/0/public")?,
-            http: HttpClient::new(settings, USER_AGENT, clock)?,
-        })
+        Ok(Self { profile, base, http: HttpClient::new(settings, USER_AGENT, clock)? })
     }
 
     /// One pair by name, else every pair: a list with one unknown name fails as a whole.

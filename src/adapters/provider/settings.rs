@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A key that neither `Debug` nor any error prints.
-#[derive(Clone, PartialEq, Eq)]
+use serde::Deserialize;
+
+/// A key or password that neither `Debug` nor any error prints.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {

@@ -38,6 +38,7 @@ impl Simulated {
             batch_size: 1_000,
             lists_assets_of: Vec::new(),
             budget: Vec::new(),
+            base_url: None,
             has_key: false,
             invented: true,
         };

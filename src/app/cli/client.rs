@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Common;
+use crate::app::config::Config;
 
 /// Which running service to talk to.
 #[derive(Debug, Args, Clone, Default)]
@@ -67,6 +68,13 @@ impl Client {
     }
 }
 
+/// Where the service of a configuration is reached from this machine.
+pub(super) fn service_of(config: &Config) -> String {
+    let server = &config.server;
+    let host = if server.host.is_unspecified() { [127, 0, 0, 1].into() } else { server.host };
+    format!("http://{}", std::net::SocketAddr::new(host, server.port))
+}
+
 /// What a problem says, for people.
 pub(super) fn problem(status: u16, body: &Value) -> anyhow::Error {
     let detail = body["detail"].as_str().unwrap_or("no reason given");
@@ -87,12 +95,7 @@ pub(super) struct HealthArgs {
 pub(super) async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let base = match &args.remote.url {
         Some(url) => url.clone(),
-        None => {
-            let server = args.common.load(Vec::new())?.config.server;
-            let host =
-                if server.host.is_unspecified() { [127, 0, 0, 1].into() } else { server.host };
-            format!("http://{}", std::net::SocketAddr::new(host, server.port))
-        }
+        None => service_of(&args.common.load(Vec::new())?.config),
     };
     let (status, body) = Client::new(&base, args.remote.key.as_deref())?.get("/ready").await?;
     if args.json {

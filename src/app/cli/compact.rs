@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Common;
 use crate::adapters::store::redb::RedbStore;
-use crate::app::run::edge_store_options;
+use crate::app::backends::redb_options;
 
 #[derive(Debug, Args)]
 pub(super) struct CompactArgs {
@@ -22,7 +22,7 @@ pub(super) struct CompactArgs {
 pub(super) async fn compact(args: CompactArgs) -> anyhow::Result<ExitCode> {
     let config = args.common.load(Vec::new())?.config;
     let file = config.store.file();
-    let compacted = RedbStore::compact(&file, &edge_store_options(&config))
+    let compacted = RedbStore::compact(&file, &redb_options(&config))
         .await
         .with_context(|| file.display().to_string())?;
     let n_prices = compacted.status.n_prices;

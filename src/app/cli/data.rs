@@ -1,4 +1,4 @@
-//! `quote`, `export`, `backup`, `restore`: verbs over a store nobody has open.
+//! `export`, `backup`, `restore`: verbs over a store nobody has open.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,106 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Common;
-use super::client::{Client, Remote, problem};
+use crate::app::backends::open_store;
 use crate::app::backup;
-use crate::app::run::open_edge_store;
 use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
-use crate::ports::{Clock, PriceQuery, PriceStore, Store, SystemClock};
-
-#[derive(Debug, Args)]
-pub(super) struct QuoteArgs {
-    #[command(flatten)]
-    common: Common,
-    #[command(flatten)]
-    remote: Remote,
-    /// Symbols such as AAPL, BTC-USD, EUR/USD
-    #[arg(required = true)]
-    symbols: Vec<String>,
-    /// A JSON array
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn quote(args: QuoteArgs) -> anyhow::Result<ExitCode> {
-    let symbols: Vec<Symbol> = args
-        .symbols
-        .iter()
-        .map(|text| Symbol::parse(text).with_context(|| text.clone()))
-        .collect::<Result<_, _>>()?;
-    let quotes = match &args.remote.url {
-        Some(url) => quotes_of_service(url, args.remote.key.as_deref(), &symbols).await?,
-        None => quotes_of_store(&args.common, &symbols).await?,
-    };
-    let n_missing = quotes.iter().filter(|quote| quote["price"].is_null()).count();
-    if args.json {
-        println!("{}", serde_json::to_string(&quotes)?);
-    } else {
-        println!("{:<12} {:>18} {:<5} {:<24} source", "symbol", "price", "", "time");
-        for quote in &quotes {
-            let text = |name: &str| match &quote[name] {
-                Value::String(text) => text.clone(),
-                Value::Null => "-".into(),
-                other => other.to_string(),
-            };
-            let stale = if quote["stale"] == true { " (stale)" } else { "" };
-            println!(
-                "{:<12} {:>18} {:<5} {:<24} {}{stale}",
-                text("symbol"),
-                text("price"),
-                text("currency"),
-                text("timestamp"),
-                text("source")
-            );
-        }
-    }
-    if n_missing == quotes.len() {
-        bail!("there is no price of {}", args.symbols.join(", "));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn quotes_of_service(
-    url: &str,
-    key: Option<&str>,
-    symbols: &[Symbol],
-) -> anyhow::Result<Vec<Value>> {
-    let client = Client::new(url, key)?;
-    let mut quotes = Vec::new();
-    for symbol in symbols {
-        let encoded = symbol.as_str().replace('/', "%2F").replace('^', "%5E").replace('=', "%3D");
-        match client.get(&format!("/prices/latest?symbol={encoded}")).await? {
-            (200, quote) => quotes.push(quote),
-            (404, _) => quotes.push(json!({ "symbol": symbol.as_str(), "price": null })),
-            (status, body) => return Err(problem(status, &body)),
-        }
-    }
-    Ok(quotes)
-}
-
-async fn quotes_of_store(common: &Common, symbols: &[Symbol]) -> anyhow::Result<Vec<Value>> {
-    let config = common.load(Vec::new())?.config;
-    let store = open_edge_store(&config)?;
-    let now = SystemClock.now();
-    let mut quotes = Vec::new();
-    for symbol in symbols {
-        let quote = match store.latest(symbol, None, None).await? {
-            None => json!({ "symbol": symbol.as_str(), "price": null }),
-            Some(price) => {
-                let mut quote = row(&price);
-                quote["stale"] = (now.since(price.fresh_from()) > config.quotes.max_age).into();
-                quote
-            }
-        };
-        quotes.push(quote);
-    }
-    store.close().await?;
-    Ok(quotes)
-}
+use crate::ports::PriceQuery;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
@@ -147,7 +56,7 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
         order: Order::OldestFirst,
         ..PriceQuery::newest(4_096)
     };
-    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let store = open_store(&args.common.load(Vec::new())?.config).await?;
     let target: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("{} cannot be written", path.display()))?,
@@ -238,10 +147,11 @@ pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
     let summary = if args.verify {
         backup::verify(&args.file)?
     } else {
-        let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+        let store = open_store(&args.common.load(Vec::new())?.config).await?;
         let bar = spinner();
         let summary =
-            backup::backup(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+            backup::backup(store.as_ref(), &args.file, |n_records| bar.set_position(n_records))
+                .await?;
         bar.finish_and_clear();
         store.close().await?;
         summary
@@ -263,10 +173,11 @@ pub(super) struct RestoreArgs {
 
 pub(super) async fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
     backup::verify(&args.file)?;
-    let store = open_edge_store(&args.common.load(Vec::new())?.config)?;
+    let store = open_store(&args.common.load(Vec::new())?.config).await?;
     let bar = spinner();
     let summary =
-        backup::restore(&store, &args.file, |n_records| bar.set_position(n_records)).await?;
+        backup::restore(store.as_ref(), &args.file, |n_records| bar.set_position(n_records))
+            .await?;
     bar.finish_and_clear();
     store.close().await?;
     print_summary(&summary, "restored; averages are computed at the next start", args.json);

@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::Common;
 use super::client::{Client, Remote, problem};
-use crate::app::run::{App, Parts};
+use crate::app::backends::Parts;
+use crate::app::run::App;
 use crate::model::{ProviderName, Symbol};
 use crate::ports::{Clock, SystemClock};
 use crate::services::bulk::{Bulk, BulkOptions, BulkReport, MAX_LISTED_ERRORS, Repeats};
@@ -154,7 +155,7 @@ async fn import_locally(
     options: BulkOptions,
 ) -> anyhow::Result<Outcome> {
     let loaded = common.load(Vec::new())?;
-    let parts = Parts::open(&loaded.config, Arc::new(SystemClock))?;
+    let parts = Parts::open(&loaded.config, Arc::new(SystemClock)).await?;
     let app = App::build(&loaded.config, parts, false).await?;
     let mut bulk = Bulk::new(Arc::clone(&app.services().ingest), options);
     let fed = feed(&mut bulk, source).await;

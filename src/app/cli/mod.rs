@@ -8,13 +8,18 @@ mod client;
 mod compact;
 mod config;
 mod data;
+mod doctor;
 mod import;
+mod man;
+mod migrate;
+mod quote;
 mod serve;
+pub mod teach;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
 
 use super::config::{Loaded, Sources};
 
@@ -34,8 +39,8 @@ pub struct Cli {
 enum Verb {
     /// Serve the API (the default)
     Serve(serve::ServeArgs),
-    /// Show the newest price of symbols
-    Quote(data::QuoteArgs),
+    /// Show the newest price of symbols, asking the providers for what is not fresh
+    Quote(quote::QuoteArgs),
     /// Take prices in from a CSV or NDJSON file, gzipped or not
     Import(Box<import::ImportArgs>),
     /// Write stored prices out as CSV or NDJSON
@@ -46,14 +51,20 @@ enum Verb {
     Restore(data::RestoreArgs),
     /// Make the store file as small as its contents allow; the service must not run
     Compact(compact::CompactArgs),
+    /// Copy everything from one backend to another and compare, or bring the schema up to date
+    Migrate(migrate::MigrateArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
     /// Print the `OpenAPI` document
     Openapi,
     /// Ask a running service whether it is ready; exit code 0 when it is
     Health(client::HealthArgs),
+    /// Test each provider: name, connection, encryption, key, one quote
+    Doctor(doctor::DoctorArgs),
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write one for each verb
+    Man(man::ManArgs),
 }
 
 /// Flags that several verbs share.
@@ -78,7 +89,10 @@ impl Common {
 
 /// Parses the command line and runs the verb.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&teach::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
@@ -96,19 +110,27 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.verb.unwrap_or(Verb::Serve(cli.serve)) {
         Verb::Serve(args) => serve::serve(args).await,
-        Verb::Quote(args) => data::quote(args).await,
+        Verb::Quote(args) => quote::quote(args).await,
         Verb::Import(args) => import::import(*args).await,
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
         Verb::Compact(args) => compact::compact(args).await,
+        Verb::Migrate(args) => migrate::migrate(args).await,
         Verb::Config(args) => config::config(&args),
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
+        Verb::Doctor(args) => doctor::doctor(args).await,
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tickerd", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut teach::command(),
+                "tickerd",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Man(args) => man::man(&args),
     }
 }
 

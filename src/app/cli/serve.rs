@@ -1,5 +1,6 @@
 //! `serve` and `openapi`.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use super::Common;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
-use crate::app::config::{Loaded, LogStyle, Sources};
-use crate::app::run::{App, Parts, VERSION, bind};
+use crate::app::backends::Parts;
+use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
+use crate::app::run::{App, VERSION, bind};
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
@@ -28,9 +30,12 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
-    /// edge
+    /// edge or full
     #[arg(long)]
     mode: Option<String>,
+    /// What this process does: api, poller, relay, averager, separated by commas
+    #[arg(long)]
+    roles: Option<String>,
     /// Play real history and simulated prices as if live; no network, no keys
     #[arg(long)]
     demo: bool,
@@ -45,6 +50,7 @@ impl ServeArgs {
             ("server.host", self.host.clone()),
             ("server.port", self.port.map(|port| port.to_string())),
             ("mode", self.mode.clone()),
+            ("roles", self.roles.clone()),
             ("log.format", self.log_format.clone()),
         ];
         self.common.load(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
@@ -60,13 +66,15 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     logging::install(format, &config.log.level);
 
-    let parts = Parts::open(config, Arc::new(SystemClock))?;
+    let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
     let app = App::build(config, parts, args.demo).await?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    print_card(&loaded, &app, listener.local_addr()?, args.demo);
+    let card = card(&loaded, &app, listener.local_addr()?, args.demo).join("\n");
+    // Whoever started it may not be listening any more: no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{card}");
 
     let serving = app.run(listener, stop.clone());
     tokio::pin!(serving);
@@ -87,26 +95,54 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) {
+/// What a person wants to know when the service has started.
+fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<String> {
     let config = &loaded.config;
     let file = match &loaded.file {
         Some(file) => file.display().to_string(),
         None => "none; built-in defaults".into(),
     };
-    println!("tickerd {VERSION}, edge mode{}", if demo { ", demo" } else { "" });
-    println!("  url        http://{address}/    documentation http://{address}/docs");
-    println!("  data       {}", config.store.data_dir.display());
-    println!("  config     {file}");
+    let mut card = Vec::new();
+    let mut say = |line: String| card.push(line);
+    let mode = config.mode.name();
+    say(format!("tickerd {VERSION}, {mode} mode{}", if demo { ", demo" } else { "" }));
+    if config.roles.len() < Role::ALL.len() {
+        let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
+        say(format!("  roles      {}", roles.join(", ")));
+    }
+    say(format!("  url        http://{address}/    documentation http://{address}/docs"));
+    match config.store_backend() {
+        StoreBackend::Redb => say(format!("  data       {}", config.store.data_dir.display())),
+        StoreBackend::Postgres => {
+            say(format!("  data       {}", shown(loaded, "store.postgres_url")))
+        }
+    }
+    if config.cache_backend() == CacheBackend::Redis {
+        say(format!("  cache      {}", shown(loaded, "cache.redis_url")));
+    }
+    match config.bus_backend() {
+        BusBackend::Channel => {}
+        BusBackend::Kafka => say(format!("  bus        kafka at {}", config.bus.kafka_brokers)),
+        BusBackend::Fluvio => say(format!("  bus        fluvio at {}", config.bus.fluvio_endpoint)),
+    }
+    say(format!("  config     {file}"));
     for state in app.services().router.providers() {
         match state {
-            ProviderState::On { profile, .. } => println!("  provider   {} on", profile.name),
-            ProviderState::Off { why, .. } => println!("  provider   off: {why}"),
+            ProviderState::On { profile, .. } => say(format!("  provider   {} on", profile.name)),
+            ProviderState::Off { why, .. } => say(format!("  provider   off: {why}")),
         }
     }
     if demo {
-        println!("  demo       replay is real history played back, simulated is invented");
+        say("  demo       replay is real history played back, simulated is invented".into());
     }
-    println!("  access     open to this machine: no key is asked for");
+    say("  access     open to this machine: no key is asked for".into());
+    card
+}
+
+/// A setting as it may be shown.
+fn shown(loaded: &Loaded, key: &str) -> String {
+    let value = loaded.settings.get(key).map(|setting| setting.shown(key));
+    value.as_ref().and_then(|value| value.as_str()).unwrap_or_default().to_owned()
 }
 
 pub(super) async fn openapi() -> anyhow::Result<ExitCode> {

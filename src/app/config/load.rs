@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use super::sections::{BusBackend, CacheBackend, ChainsConfig, Role, StoreBackend};
 use super::{Config, EXAMPLE};
 
 /// Names of earlier versions, and the settings they mean.
 const OLD_NAMES: &[(&str, &str)] = &[
     ("HOST", "server.host"),
     ("PORT", "server.port"),
+    ("DATABASE_URL", "store.postgres_url"),
+    ("REDIS_URL", "cache.redis_url"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "bus.kafka_brokers"),
+    ("KAFKA_TOPIC", "bus.topic"),
     ("CACHE_TTL", "cache.ttl"),
     ("MOVING_AVERAGE_WINDOW", "averages.windows"),
     ("KAFKA_CONSUMER_GROUP", "averages.group"),
@@ -36,8 +41,22 @@ impl Setting {
     pub fn shown(&self, key: &str) -> Value {
         match &self.value {
             Value::String(text) if key.ends_with("api_key") && !text.is_empty() => "***".into(),
+            Value::String(text) if key.ends_with("_url") => without_password(text).into(),
             value => value.clone(),
         }
+    }
+}
+
+/// `scheme://user:password@host` with the password masked.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@').and_then(|(login, _)| login.split_once(':')) {
+        Some((user, password)) => {
+            let behind = &rest[user.len() + 1 + password.len()..];
+            format!("{scheme}://{user}:***{behind}")
+        }
+        None => url.to_owned(),
     }
 }
 
@@ -159,7 +178,7 @@ impl Sources {
         }
         for (name, text) in &self.environment {
             let Some(rest) = name.strip_prefix("TICKERD_") else { continue };
-            if !rest.contains("__") && rest != "MODE" {
+            if !rest.contains("__") && !["MODE", "ROLES"].contains(&rest) {
                 continue;
             }
             let (path, text) = match rest.strip_suffix("_FILE") {
@@ -290,6 +309,59 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
             config.server.host
         ));
     }
+    check_backends(config, errors);
+    let ChainsConfig { stocks, crypto, forex, symbols } = &config.chains;
+    let classes = [("stocks", stocks), ("crypto", crypto), ("forex", forex)];
+    let single = symbols.values().map(|chain| ("symbols", chain));
+    for (key, chain) in classes.into_iter().chain(single) {
+        let unknown = chain.iter().filter(|name| !config.providers.contains_key(name.as_str()));
+        errors.extend(unknown.map(|name| {
+            let choices: Vec<&str> = config.providers.keys().map(String::as_str).collect();
+            format!("chains.{key}: no provider is called {name}; there are {}", choices.join(", "))
+        }));
+    }
+}
+
+fn check_backends(config: &Config, errors: &mut Vec<String>) {
+    let mode = config.mode.name();
+    if config.store_backend() == StoreBackend::Postgres
+        && config.store.postgres_url.reveal().is_empty()
+    {
+        errors.push(format!(
+            "store.postgres_url: mode {mode} keeps prices in PostgreSQL; set it to \
+             postgres://user:password@host:5432/database (old name DATABASE_URL)"
+        ));
+    }
+    if config.cache_backend() == CacheBackend::Redis && config.cache.redis_url.reveal().is_empty() {
+        errors.push(format!(
+            "cache.redis_url: mode {mode} caches in Redis; set it to redis://host:6379 (old name \
+             REDIS_URL), or cache.backend = \"moka\""
+        ));
+    }
+    match config.bus_backend() {
+        BusBackend::Kafka if config.bus.kafka_brokers.is_empty() => errors.push(format!(
+            "bus.kafka_brokers: mode {mode} publishes to Kafka; set it to host:9092 (old name \
+             KAFKA_BOOTSTRAP_SERVERS), or bus.backend = \"channel\""
+        )),
+        BusBackend::Fluvio if config.bus.fluvio_endpoint.is_empty() => {
+            errors.push("bus.fluvio_endpoint: bus.backend is fluvio; set it to host:9003".into());
+        }
+        BusBackend::Channel if config.has_role(Role::Relay) != config.has_role(Role::Averager) => {
+            errors.push(
+                "roles: the in-process bus (bus.backend = \"channel\") needs relay and averager in \
+                 one process"
+                    .into(),
+            );
+        }
+        BusBackend::Kafka | BusBackend::Fluvio | BusBackend::Channel => {}
+    }
+    if config.store_backend() == StoreBackend::Redb && config.roles.len() < Role::ALL.len() {
+        errors.push(
+            "roles: the edge store has one process, which has to do everything; leave roles as \
+             they are, or set store.backend = \"postgres\""
+                .into(),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +369,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::QuotaWindow;
 
     fn load(
         environment: &[(&str, &str)],
@@ -344,5 +417,64 @@ mod tests {
             errors.iter().any(|error| error.contains("did you mean server.port?")),
             "{errors:#?}"
         );
+    }
+
+    #[test]
+    fn chains_of_symbols_and_budgets_are_read_and_nonsense_is_named() {
+        let environment = [
+            ("TICKERD_CHAINS__SYMBOLS", "brk.b: finnhub > yahoo, DOGE-USD: kraken"),
+            ("TICKERD_PROVIDERS__ALPHAVANTAGE__BUDGET", "5/min, 500/day"),
+        ];
+        let config = load(&environment, &[]).expect("valid").config;
+        let chains: Vec<String> = config
+            .chains
+            .symbols
+            .iter()
+            .map(|(symbol, chain)| format!("{symbol} {}", chain[0]))
+            .collect();
+        assert_eq!(chains, ["BRK.B finnhub", "DOGE-USD kraken"]);
+        let budget = &config.providers["alphavantage"].budget;
+        assert_eq!(*budget, [(QuotaWindow::Minute, 5), (QuotaWindow::Day, 500)]);
+        for (name, text, expected) in [
+            ("TICKERD_CHAINS__SYMBOLS", "BRK.B", "is not of the form"),
+            ("TICKERD_CHAINS__SYMBOLS", "BRK.B: yahu", "no provider is called yahu"),
+            ("TICKERD_CHAINS__CRYPTO", "kraken,krakken", "no provider is called krakken"),
+            ("TICKERD_CHAINS__SYMBOLS", "A: yahoo, a: kraken", "a second chain"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "0/day", "is not a limit"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "5/year", "is not a limit"),
+            ("TICKERD_PROVIDERS__YAHOO__BUDGET", "5/day,6/day", "limits the day twice"),
+        ] {
+            let ConfigErrors(errors) = load(&[(name, text)], &[]).expect_err(text);
+            assert!(errors.iter().any(|error| error.contains(expected)), "{text}: {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn the_full_mode_says_what_it_needs_and_shows_no_password() {
+        let ConfigErrors(errors) =
+            load(&[("TICKERD_MODE", "full"), ("TICKERD_ROLES", "api")], &[]).expect_err("no URLs");
+        for key in ["store.postgres_url", "cache.redis_url", "bus.kafka_brokers"] {
+            assert!(errors.iter().any(|error| error.starts_with(key)), "{key}: {errors:#?}");
+        }
+        let environment = [
+            ("TICKERD_MODE", "full"),
+            ("TICKERD_ROLES", "relay,averager"),
+            ("DATABASE_URL", "postgres://me:p@ss@db.example/prices"),
+            ("REDIS_URL", "redis://cache.example"),
+            ("TICKERD_BUS__BACKEND", "channel"),
+        ];
+        let loaded = load(&environment, &[]).expect("valid");
+        assert_eq!(loaded.config.roles, [Role::Relay, Role::Averager].into());
+        let shown = loaded.settings["store.postgres_url"].shown("store.postgres_url");
+        assert_eq!(shown.as_str(), Some("postgres://me:***@db.example/prices"));
+        assert!(!format!("{:?}", loaded.config).contains("p@ss"));
+        for (name, value, expected) in [
+            ("TICKERD_ROLES", "api", "the edge store has one process"),
+            ("TICKERD_ROLES", "api,plumber", "plumber"),
+            ("TICKERD_STORE__BACKEND", "mysql", "mysql"),
+        ] {
+            let ConfigErrors(errors) = load(&[(name, value)], &[]).expect_err(value);
+            assert!(errors.iter().any(|error| error.contains(expected)), "{value}: {errors:#?}");
+        }
     }
 }

@@ -1,21 +1,28 @@
 //! The typed sections: one struct a section, one field a key of `config.example.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::values::{attempts, count, duration, providers, symbols, windows};
-use crate::model::{ProviderName, Symbol, Window};
+use super::values::{
+    attempts, budget, count, duration, providers, roles, symbol_chains, symbols, unless_auto,
+    windows,
+};
+use crate::adapters::provider::Secret;
+use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub mode: Mode,
+    #[serde(deserialize_with = "roles")]
+    pub roles: BTreeSet<Role>,
     pub server: ServerConfig,
     pub store: StoreConfig,
     pub cache: CacheConfig,
+    pub bus: BusConfig,
     pub quotes: QuotesConfig,
     pub ingest: IngestConfig,
     pub averages: AveragesConfig,
@@ -32,6 +39,93 @@ pub struct Config {
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     Edge,
+    Full,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What a process does; the parts of one installation may be spread over several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Serves the API, the streams and the dashboard.
+    Api,
+    /// Asks providers: jobs, the price loop, asset lists.
+    Poller,
+    /// Publishes what the store has committed.
+    Relay,
+    /// Computes moving averages.
+    Averager,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Api, Self::Poller, Self::Relay, Self::Averager];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Poller => "poller",
+            Self::Relay => "relay",
+            Self::Averager => "averager",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreBackend {
+    Redb,
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheBackend {
+    Moka,
+    Redis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BusBackend {
+    Channel,
+    Kafka,
+    Fluvio,
+}
+
+impl Config {
+    pub fn has_role(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Where prices are kept: as set, else what the mode takes.
+    pub fn store_backend(&self) -> StoreBackend {
+        self.store.backend.unwrap_or(match self.mode {
+            Mode::Edge => StoreBackend::Redb,
+            Mode::Full => StoreBackend::Postgres,
+        })
+    }
+
+    pub fn cache_backend(&self) -> CacheBackend {
+        self.cache.backend.unwrap_or(match self.mode {
+            Mode::Edge => CacheBackend::Moka,
+            Mode::Full => CacheBackend::Redis,
+        })
+    }
+
+    pub fn bus_backend(&self) -> BusBackend {
+        self.bus.backend.unwrap_or(match self.mode {
+            Mode::Edge => BusBackend::Channel,
+            Mode::Full => BusBackend::Kafka,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,7 +153,12 @@ pub struct ServerConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreConfig {
+    #[serde(deserialize_with = "unless_auto")]
+    pub backend: Option<StoreBackend>,
     pub data_dir: PathBuf,
+    pub postgres_url: Secret,
+    pub postgres_schema: String,
+    pub postgres_connections: u32,
     #[serde(deserialize_with = "count")]
     pub page_cache_bytes: usize,
     pub log_history: u64,
@@ -77,9 +176,26 @@ impl StoreConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
+    #[serde(deserialize_with = "unless_auto")]
+    pub backend: Option<CacheBackend>,
+    pub redis_url: Secret,
+    pub redis_prefix: String,
     #[serde(deserialize_with = "duration")]
     pub ttl: Duration,
     pub capacity: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BusConfig {
+    #[serde(deserialize_with = "unless_auto")]
+    pub backend: Option<BusBackend>,
+    pub kafka_brokers: String,
+    pub fluvio_endpoint: String,
+    pub topic: String,
+    pub dead_letter_topic: String,
+    #[serde(deserialize_with = "count")]
+    pub partitions: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -110,6 +226,8 @@ pub struct AveragesConfig {
 #[serde(deny_unknown_fields)]
 pub struct PipelineConfig {
     pub degraded_outbox: u64,
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -121,6 +239,8 @@ pub struct FetchConfig {
     pub interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub asset_list_interval: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub job_lease: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -132,6 +252,8 @@ pub struct ChainsConfig {
     pub crypto: Vec<ProviderName>,
     #[serde(deserialize_with = "providers")]
     pub forex: Vec<ProviderName>,
+    #[serde(deserialize_with = "symbol_chains")]
+    pub symbols: BTreeMap<Symbol, Vec<ProviderName>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -151,13 +273,16 @@ pub struct ProviderConfig {
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
     pub api_key: String,
+    /// Takes the place of the provider's own limits, unless it is empty.
+    #[serde(deserialize_with = "budget")]
+    pub budget: Vec<(QuotaWindow, u32)>,
 }
 
 /// Without the key.
 impl std::fmt::Debug for ProviderConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { enabled, base_url, timeout, api_key: _ } = self;
-        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?} }}")
+        let Self { enabled, base_url, timeout, api_key: _, budget } = self;
+        write!(f, "ProviderConfig {{ {enabled}, {base_url:?}, {timeout:?}, {budget:?} }}")
     }
 }
 

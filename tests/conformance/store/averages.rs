@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 use tickerd::model::{Mean, MovingAverage, Position, PriceId, Sequence, TimeRange, Window};
@@ -235,4 +236,23 @@ pub(crate) async fn means_keep_all_their_digits(store: Arc<dyn Store>) {
         assert_eq!(read, Some(given.clone()));
         assert_eq!(logged(&store).await.last(), Some(&given));
     }
+}
+
+pub(crate) async fn a_turn_is_had_by_one_at_a_time(store: Arc<dyn Store>) {
+    let (apple, banana) = (symbol("AAPL"), symbol("B"));
+    let first = store.average_turn(&[banana.clone(), apple.clone()]).await.expect("a turn");
+    let mut second = Box::pin(store.average_turn(std::slice::from_ref(&apple)));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut second).await;
+    assert!(early.is_err(), "the second waits for the first");
+    let update = |mean| AverageUpdate {
+        averages: vec![average("AAPL", 5, 1, 10, mean)],
+        ..AverageUpdate::default()
+    };
+    first.apply(update("1")).await.expect("applied");
+    second.await.expect("a turn").apply(update("2")).await.expect("applied");
+    assert_eq!(all(&store, "AAPL", 5).await, [average("AAPL", 5, 1, 10, "2")]);
+
+    drop(store.average_turn(&[apple.clone(), banana]).await.expect("a turn"));
+    store.average_turn(&[apple]).await.expect("a turn that was given up is free");
+    store.average_turn(&[]).await.expect("a turn").apply(update("3")).await.expect("applied");
 }

@@ -57,18 +57,20 @@ impl CoinGecko {
                 vec![(QuotaWindow::Minute, 30), (QuotaWindow::Month, 10_000)],
             ),
         };
+        let base = BaseUrl::new(settings, DEFAULT_BASE, "/api/v3")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: vec![AssetClass::Crypto],
             batch_size: COINS_PER_CALL,
             lists_assets_of: vec![AssetClass::Crypto],
             budget,
+            base_url: Some(base.to_string()),
             has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {
             profile,
-            base: BaseUrl::new(settings, DEFAULT_BASE, "/api/v3")?,
+            base,
             http: HttpClient::new(settings, USER_AGENT, clock)?,
             key,
             directory: Directory::default(),

@@ -39,18 +39,20 @@ impl CoinMarketCap {
     /// [`BuildError`] for a missing key or a bad `base_url`.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
         let key = settings.key().ok_or(BuildError::KeyMissing { name: Self::NAME })?;
+        let base = BaseUrl::new(settings, "https://pro-api.coinmarketcap.com", "/v2")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: vec![AssetClass::Crypto],
             batch_size: 100,
             lists_assets_of: vec![AssetClass::Crypto],
             budget: vec![(QuotaWindow::Minute, 30), (QuotaWindow::Month, 10_000)],
+            base_url: Some(base.to_string()),
             has_key: settings.key().is_some(),
             invented: false,
         };
         Ok(Self {
             profile,
-            base: BaseUrl::new(settings, "https://pro-api.coinmarketcap.com", "/v2")?,
+            base,
             key: secret_header("x-cmc_pro_api_key", key.reveal())?,
             http: HttpClient::new(settings, USER_AGENT, clock)?,
             learnt: RwLock::default(),

@@ -47,6 +47,7 @@ impl Replay {
             batch_size: 100,
             lists_assets_of: vec![AssetClass::Stock],
             budget: Vec::new(),
+            base_url: None,
             has_key: false,
             invented: true,
         };

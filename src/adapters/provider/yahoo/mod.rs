@@ -58,6 +58,7 @@ impl Yahoo {
     /// # Errors
     /// [`BuildError`] for a bad `base_url`, which stands in for the cookie page too.
     pub fn new(settings: &ProviderSettings, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
+        let base = BaseUrl::new(settings, HOST, "")?;
         let profile = ProviderProfile {
             name: reply::provider_name(Self::NAME),
             asset_classes: AssetClass::ALL.to_vec(),
@@ -65,12 +66,13 @@ impl Yahoo {
             lists_assets_of: Vec::new(),
             // No limit is published; this is our own restraint.
             budget: vec![(QuotaWindow::Second, 2), (QuotaWindow::Minute, 60)],
+            base_url: Some(base.to_string()),
             has_key: false,
             invented: false,
         };
         Ok(Self {
             profile,
-            base: BaseUrl::new(settings, HOST, "")?,
+            base,
             http: HttpClient::new(settings, BROWSER, clock)?,
             session: Session::new(BaseUrl::new(settings, COOKIE_HOST, "")?),
         })

@@ -1,28 +1,36 @@
 //! Moving averages, consumer positions and the windows that are complete.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Postgres, Transaction};
 
 use crate::model::{MovingAverage, Position, Symbol, TimeRange, Window};
-use crate::ports::{AverageStore, AverageUpdate, ConsumerPosition};
+use crate::ports::{AverageStore, AverageTurn, AverageUpdate, ConsumerPosition};
 
 use super::error::{Result, translate};
 use super::log::write_averages;
 use super::rows::{bigint, count, get, mean, price_id, symbol, timestamp, window};
-use super::store::PostgresStore;
+use super::store::{Database, PostgresStore};
 use super::write::lock_counters;
 
 /// (symbol, window, position).
 type AverageKey = (Symbol, Window, Position);
 
+/// An open transaction that holds locks on the symbols: what it writes is gone when it loses them.
+struct Turn {
+    db: Arc<Database>,
+    transaction: Transaction<'static, Postgres>,
+}
+
 #[async_trait]
-impl AverageStore for PostgresStore {
-    async fn apply_averages(&self, update: AverageUpdate) -> Result<()> {
-        self.db
-            .within(async {
-                let mut transaction = self.db.begin().await?;
+impl AverageTurn for Turn {
+    async fn apply(self: Box<Self>, update: AverageUpdate) -> Result<()> {
+        let Self { db, mut transaction } = *self;
+        db.clone()
+            .within(async move {
                 // Taken also when only positions are written: two averagers that write the same
                 // rows in different orders would lock each other out otherwise.
                 let counters = lock_counters(&mut transaction, 0).await?;
@@ -32,18 +40,38 @@ impl AverageStore for PostgresStore {
                 write_positions(&mut transaction, &update.positions).await?;
                 let news: Vec<&MovingAverage> =
                     written.into_iter().filter(|average| changed.contains(&key(average))).collect();
-                let committed = write_averages(
-                    &mut transaction,
-                    &self.db.options,
-                    counters.last_sequence,
-                    &news,
-                )
-                .await?;
+                let committed =
+                    write_averages(&mut transaction, &db.options, counters.last_sequence, &news)
+                        .await?;
                 transaction.commit().await.map_err(translate)?;
-                self.db.tell_committed(committed);
+                db.tell_committed(committed);
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl AverageStore for PostgresStore {
+    async fn average_turn(&self, symbols: &[Symbol]) -> Result<Box<dyn AverageTurn>> {
+        let symbols: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+        let transaction = self.db.within(async {
+            let mut transaction = self.db.begin().await?;
+            // Always in the same order, so that nobody waits in a circle. Folding the hashes
+            // bounds the locks that one turn holds; symbols that share one only wait longer.
+            sqlx::query(
+                "select pg_advisory_xact_lock(fold) from ( \
+                     select distinct hashtextextended(symbol, 'log_bounds'::regclass::oid::bigint) \
+                                     & 1023 as fold \
+                       from unnest($1::text[]) as symbol order by 1 offset 0) as folds",
+            )
+            .bind(&symbols)
+            .execute(&mut *transaction)
+            .await
+            .map_err(translate)?;
+            Ok(transaction)
+        });
+        Ok(Box::new(Turn { db: Arc::clone(&self.db), transaction: transaction.await? }))
     }
 
     async fn consumer_position(&self, group: &str, partition: i32) -> Result<Option<u64>> {

@@ -24,6 +24,7 @@ mod committed;
 mod dead_letters;
 mod error;
 mod jobs;
+mod leases;
 mod ledger;
 mod snapshot;
 mod store;

@@ -65,6 +65,8 @@ impl PostgresOptions {
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
             ("tcp_keepalives_count", "3"),
+            // "already exists, skipping" is no news.
+            ("client_min_messages", "warning"),
             // Not left to the settings of the server: an acknowledged price is durable, and a
             // transaction that waited for the lock sees what was committed meanwhile.
             ("synchronous_commit", "on"),

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::model::Sequence;
 use crate::ports::{Store, StoreErrorKind, StoreStatus};
+use crate::telemetry::metrics;
 
 use super::append::{Queue, flush_queue};
 use super::committed::{LAST_COMMITTED, follow_commits};
@@ -128,6 +129,8 @@ impl Store for PostgresStore {
             .map_err(translate)
         });
         let row = counts.await?;
+        let (n_all, n_idle) = (self.db.pool.size() as usize, self.db.pool.num_idle());
+        metrics::store_connections(n_idle, n_all.saturating_sub(n_idle));
         Ok(StoreStatus {
             backend: "postgres",
             schema_version: SCHEMA_VERSION,

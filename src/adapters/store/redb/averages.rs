@@ -2,22 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use redb::ReadableTable;
+use tokio::sync::OwnedMutexGuard;
 
 use super::cursor::{Cursor, Span};
 use super::seal::seal;
 use super::series::{PRICES, Series, SeriesKey, block_key};
 use super::tables::{Tables, WINDOW_PREFIX};
+use super::writer::Writer;
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::block;
 use crate::model::{Mean, MovingAverage, Order, Position, PriceId, Symbol, TimeRange, Window};
-use crate::ports::{AverageStore, AverageUpdate, StoreErrorKind};
+use crate::ports::{AverageStore, AverageTurn, AverageUpdate, StoreErrorKind};
+
+/// One process has the file open, so one lock over all symbols is enough.
+struct Turn {
+    writer: Arc<Writer>,
+    _lock: OwnedMutexGuard<()>,
+}
 
 #[async_trait]
-impl AverageStore for RedbStore {
-    async fn apply_averages(&self, update: AverageUpdate) -> Result<()> {
+impl AverageTurn for Turn {
+    async fn apply(self: Box<Self>, update: AverageUpdate) -> Result<()> {
         let rows = update.averages.len() + update.removed.len();
         self.writer
             .derived(rows, move |tables| {
@@ -34,6 +43,14 @@ impl AverageStore for RedbStore {
                 Ok(())
             })
             .await
+    }
+}
+
+#[async_trait]
+impl AverageStore for RedbStore {
+    async fn average_turn(&self, _symbols: &[Symbol]) -> Result<Box<dyn AverageTurn>> {
+        let lock = Arc::clone(&self.turns).lock_owned().await;
+        Ok(Box::new(Turn { writer: Arc::clone(&self.writer), _lock: lock }))
     }
 
     async fn consumer_position(&self, group: &str, partition: i32) -> Result<Option<u64>> {

@@ -45,6 +45,7 @@ mod writer;
 mod assets;
 mod dead_letters;
 mod jobs;
+mod leases;
 mod ledger;
 
 use std::path::{Path, PathBuf};
@@ -110,7 +111,10 @@ struct Shared {
 /// The store of edge mode.
 pub struct RedbStore {
     shared: Arc<Shared>,
-    writer: Writer,
+    writer: Arc<Writer>,
+    /// Held by whoever computes averages.
+    turns: Arc<tokio::sync::Mutex<()>>,
+    leases: leases::Leases,
 }
 
 impl RedbStore {
@@ -155,7 +159,12 @@ impl RedbStore {
             path,
         });
         let writer = Writer::start(Arc::clone(&shared), opener, opened, options)?;
-        Ok(Self { shared, writer })
+        Ok(Self {
+            shared,
+            writer: Arc::new(writer),
+            turns: Arc::default(),
+            leases: leases::Leases::default(),
+        })
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,

@@ -1,0 +1,3 @@
+//! Backends of the limiter port.
+
+pub mod local;

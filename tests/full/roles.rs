@@ -1,0 +1,65 @@
+//! Work spread over processes, and taken over when one dies.
+
+use serde_json::Value;
+
+use crate::installation::{Installation, Process};
+
+/// What streams of an installation have shown: averages by time of their price.
+async fn history(installation: &Installation, api: &Process) -> Vec<(String, String)> {
+    let path = "/prices/AAPL/moving-average/history?window=5&limit=1000";
+    let (status, rows) = installation.get(api, path).await;
+    assert_eq!(status, 200, "{rows}");
+    let text = |row: &Value, name: &str| row[name].to_string();
+    let rows = rows.as_array().expect("a list").iter();
+    rows.map(|row| (text(row, "timestamp"), text(row, "moving_average"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_process_that_dies_moves_to_another() {
+    let Some(installation) = Installation::new() else { return };
+    let api = installation.start("api").await;
+    let mut worker = installation.start("poller,relay,averager").await;
+    let mut heir = installation.start("poller,relay,averager").await;
+    let mut n_prices = 0;
+    for _ in 0..3 {
+        for _ in 0..10 {
+            n_prices += 1;
+            installation.post_price(&api, "AAPL", n_prices, n_prices).await;
+        }
+        let done = |system: &Value| system["outbox"] == 0;
+        installation.eventually(&api, "/v1/system", done).await;
+        // Whichever of the two has the lead, in three rounds it dies at least once.
+        worker.kill().await;
+        worker = heir;
+        heir = installation.start("poller,relay,averager").await;
+    }
+    installation.eventually(&api, "/v1/system", |system| system["outbox"] == 0).await;
+    let averages = history(&installation, &api).await;
+    let expected: Vec<String> = (5..=n_prices).rev().map(|last| (last - 2).to_string()).collect();
+    let means: Vec<String> = averages.into_iter().map(|(_, mean)| mean).collect();
+    assert_eq!(means, expected, "one average a price, each once");
+    drop((worker, heir));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_the_api_answers_probes_only() {
+    let Some(installation) = Installation::new() else { return };
+    let worker = installation.start("poller,relay,averager").await;
+    for (path, status) in
+        [("/health", 200), ("/ready", 200), ("/metrics", 200), ("/prices", 404), ("/", 404)]
+    {
+        assert_eq!(installation.get(&worker, path).await.0, status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_price_written_by_one_process_is_seen_by_the_cache_of_another() {
+    let Some(installation) = Installation::new() else { return };
+    let (first, second) = (installation.start("api").await, installation.start("api").await);
+    let path = "/prices/latest?symbol=AAPL&max_age=1000000000";
+    for price in 1..=5 {
+        installation.post_price(&first, "AAPL", price, price).await;
+        let seen = |latest: &Value| latest["price"] == price;
+        installation.eventually(&second, path, seen).await;
+    }
+}

@@ -1,0 +1,13 @@
+//! What an operator meets: the files to deploy with, the references, the command line, the logs.
+
+mod golden;
+mod service;
+#[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
+#[path = "../support/upstream.rs"]
+mod upstream;
+
+mod deploy;
+mod guide;
+mod help;
+mod references;
+mod telemetry;

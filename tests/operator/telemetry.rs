@@ -1,0 +1,84 @@
+//! A request can be followed through the log to its averages, and what is promised is measured.
+
+use serde_json::Value;
+
+use crate::service::Service;
+
+async fn post_price(service: &Service, price: &str, request_id: &str) -> Value {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client
+        .post(format!("{}/prices", service.base))
+        .header("content-type", "application/json")
+        .header("x-request-id", request_id)
+        .body(format!(r#"{{"symbol":"AAPL","price":{price},"source":"desk"}}"#));
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 201);
+    serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON")
+}
+
+async fn get(service: &Service, path: &str) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("{}{path}", service.base)).send().await.expect("an answer");
+    answer.text().await.expect("a body")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_leads_to_the_averages_of_its_price() {
+    let mut service =
+        Service::start(&["--log-format", "json"], &[("TICKERD_LOG__LEVEL", "info,tickerd=debug")]);
+    let price = post_price(&service, "189.84", "trace-1").await;
+    let stored = service
+        .logged(|line| line["message"] == "stored" && line["span"]["request_id"] == "trace-1");
+    assert_eq!(stored["price_id"], price["id"]);
+    let averaged = service.logged(|line| {
+        line["message"] == "averaged"
+            && (&line["price_id"], &line["version"]) == (&stored["price_id"], &stored["version"])
+    });
+    assert!(averaged["message_id"].is_string(), "{averaged}");
+    let answered = service
+        .logged(|line| line["message"] == "answered" && line["span"]["request_id"] == "trace-1");
+    assert_eq!((&answered["operation"], &answered["status"]), (&"store_price".into(), &201.into()));
+    assert!(answered["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{answered}");
+    assert!(service.terminate().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_a_file_has_times_and_no_colours() {
+    let mut service = Service::start(&[], &[("TICKERD_LOG__LEVEL", "debug")]);
+    post_price(&service, "1", "trace-2").await;
+    assert!(service.terminate().success());
+    let log = service.log();
+    assert!(log.len() > 1, "{log:?}");
+    for line in log {
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        assert!(line.starts_with("20") && line.contains("Z "), "{line:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_calls_quotes_and_delays_are_measured() {
+    let service = Service::start(&[], &[]);
+    for price in ["1", "2"] {
+        post_price(&service, price, "trace-3").await;
+    }
+    get(&service, "/prices/latest?symbol=AAPL").await;
+    get(&service, "/prices/latest?symbol=NOBODY").await;
+    // The averager works beside the requests.
+    let mut metrics = get(&service, "/metrics").await;
+    while !metrics.contains("tickerd_average_delay_seconds_count 2") {
+        metrics = get(&service, "/metrics").await;
+    }
+    for wanted in [
+        r#"tickerd_part_state{part="store"} 1"#,
+        r#"tickerd_part_state{part="outbox"} 1"#,
+        r#"tickerd_quotes_total{outcome="fresh"} 1"#,
+        r#"tickerd_quotes_total{outcome="none"} 1"#,
+        r#"tickerd_store_call_duration_seconds_count{call="append"} 2"#,
+        r#"tickerd_jobs{status="failing"} 0"#,
+        "tickerd_store_symbols 1",
+        "tickerd_bus_lag 0",
+        r#"mode="edge""#,
+    ] {
+        assert!(metrics.contains(wanted), "{wanted} is not in\n{metrics}");
+    }
+}

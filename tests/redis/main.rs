@@ -1,0 +1,13 @@
+//! What Redis may do to the service: die, hang, forget, come back with old data, belong to others.
+#![cfg(feature = "redis")]
+
+#[path = "../support/build.rs"]
+#[expect(dead_code, reason = "other tests build more")]
+mod build;
+#[path = "../support/servers.rs"]
+mod servers;
+
+mod server;
+
+mod cache;
+mod opening;
