@@ -84,6 +84,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "restore",
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
     ),
+    ("compact", &[("Once much was deleted or imported, the service stopped", "tickerd compact")]),
     (
         "migrate",
         &[

@@ -28,6 +28,13 @@ impl<E: Entry> Head<E> {
     }
 }
 
+/// What putting an entry made of a head.
+pub(super) struct Put {
+    pub(super) n_entries: usize,
+    pub(super) oldest_before: Option<u64>,
+    pub(super) oldest: u64,
+}
+
 pub(super) type SeriesHeads<E> = HashMap<SeriesKey, Arc<Head<E>>>;
 
 /// The heads of all series as of the last commit.
@@ -45,20 +52,24 @@ impl Heads {
         E::heads(self).get(&key)
     }
 
-    /// Puts an entry in its head; answers how many entries that has now and its oldest change.
+    /// Puts an entry in its head.
     pub(super) fn put<E: Entry>(
         &mut self,
         key: SeriesKey,
         at: Position,
         sequence: u64,
         entry: E,
-    ) -> (usize, u64) {
-        let head = E::heads_mut(self)
+    ) -> Put {
+        let heads = E::heads_mut(self);
+        let oldest_before = heads.get(&key).map(|head| head.oldest);
+        let head = heads
             .entry(key)
             .or_insert_with(|| Arc::new(Head { oldest: sequence, entries: BTreeMap::new() }));
         let head = Arc::make_mut(head);
+        // Entries come in the order of their positions, which is not that of their changes.
+        head.oldest = head.oldest.min(sequence);
         head.entries.insert(at, (sequence, entry));
-        (head.entries.len(), head.oldest)
+        Put { n_entries: head.entries.len(), oldest_before, oldest: head.oldest }
     }
 
     /// Replaces a head by what is left of it.

@@ -46,11 +46,14 @@ impl Memory {
         sequence: u64,
         entry: E,
     ) {
-        let (n_entries, oldest) = heads.put(key, at, sequence, entry);
-        if oldest == sequence {
-            self.by_age.insert((sequence, key));
+        let put = heads.put(key, at, sequence, entry);
+        if put.oldest_before != Some(put.oldest) {
+            if let Some(before) = put.oldest_before {
+                self.by_age.remove(&(before, key));
+            }
+            self.by_age.insert((put.oldest, key));
         }
-        if n_entries >= BLOCK_ENTRIES {
+        if put.n_entries >= BLOCK_ENTRIES {
             self.full.insert(key);
         }
     }
