@@ -1,6 +1,6 @@
 //! The running service: what is built from a configuration, which tasks it has, and how it ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::backends::Parts;
-use super::config::{CacheBackend, Config, Role, StoreBackend};
+use super::config::{CacheBackend, Config, Role, Setting, StoreBackend};
 use super::providers::DEMO_SEED;
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
 use crate::http::server::{ServerLimits, serve};
-use crate::http::{self, ApiSettings, Services};
+use crate::http::{self, ApiSettings, Services, ShownSetting};
 use crate::model::Symbol;
 use crate::ports::{Clock, PriceProvider};
 use crate::services::assets::AssetLists;
@@ -180,6 +180,18 @@ impl App {
         })
     }
 
+    /// Has `/v1/system` show where each setting comes from.
+    #[must_use]
+    pub fn showing(mut self, settings: &BTreeMap<String, Setting>) -> Self {
+        let shown = settings.iter().map(|(key, setting)| ShownSetting {
+            key: key.clone(),
+            value: serde_json::to_value(setting.shown(key)).unwrap_or_default(),
+            origin: setting.origin.clone(),
+        });
+        self.api.shown = shown.collect();
+        self
+    }
+
     /// The services, for verbs and tests that call them directly.
     pub fn services(&self) -> &Services {
         &self.services
@@ -300,6 +312,7 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         demo,
         version: VERSION,
         mode: config.mode.name(),
+        shown: Vec::new(),
     }
 }
 

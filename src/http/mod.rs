@@ -8,6 +8,7 @@ pub mod front;
 pub mod params;
 pub mod query_names;
 pub mod server;
+mod spec;
 pub mod values;
 
 pub mod averages;
@@ -77,6 +78,17 @@ pub struct ApiSettings {
     pub demo: bool,
     pub version: &'static str,
     pub mode: &'static str,
+    /// Every setting, as it may be shown.
+    pub shown: Vec<ShownSetting>,
+}
+
+/// A setting and who set it, for people to read: secrets are masked.
+#[derive(Debug, Clone)]
+pub struct ShownSetting {
+    pub key: String,
+    pub value: serde_json::Value,
+    /// A file, a variable, a flag or `default`.
+    pub origin: String,
 }
 
 #[derive(Tags)]
@@ -129,7 +141,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
-    document(services, settings).spec()
+    spec::with_nulls(&document(services, settings).spec())
 }
 
 /// Health, readiness and metrics alone, for a process that does not serve the API.
@@ -143,7 +155,7 @@ pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'stati
 /// The whole API, ready to be served.
 pub fn endpoint(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
     let api = document(services, settings);
-    let spec = api.spec();
+    let spec = spec::with_nulls(&api.spec());
     let names = query_names::QueryNames::of_document(&spec);
     let docs = api.swagger_ui();
     let spec = Arc::new(spec);

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use poem_openapi::payload::{Json, PlainText};
+use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde_json::Value;
 
 use super::error::ApiError;
-use super::{ApiSettings, Services, Tag};
+use super::{ApiSettings, Services, ShownSetting, Tag};
+use crate::model::Timestamp;
 use crate::services::gauges::Gauges;
 use crate::services::health::{Health, PartState};
 
@@ -62,6 +65,26 @@ pub struct SystemRecord {
     pub store_bytes: u64,
     /// Events committed and not yet safely on the bus
     pub outbox: u64,
+    /// When this process began to serve
+    pub started_at: String,
+    /// Every setting; secrets are masked
+    pub config: Vec<SettingRecord>,
+}
+
+/// A setting and where its value comes from.
+#[derive(Debug, Object)]
+pub struct SettingRecord {
+    pub key: String,
+    pub value: Any<Value>,
+    /// `default`, or the file, the variable or the flag that set it
+    pub origin: String,
+}
+
+impl From<&ShownSetting> for SettingRecord {
+    fn from(setting: &ShownSetting) -> Self {
+        let ShownSetting { key, value, origin } = setting.clone();
+        Self { key, value: Any(value), origin }
+    }
 }
 
 /// What every process answers, whatever its roles.
@@ -123,11 +146,16 @@ impl ProbesApi {
 pub struct SystemApi {
     services: Services,
     settings: ApiSettings,
+    started_at: Timestamp,
 }
 
 impl SystemApi {
     pub fn new(services: &Services, settings: &ApiSettings) -> Self {
-        Self { services: services.clone(), settings: settings.clone() }
+        Self {
+            services: services.clone(),
+            settings: settings.clone(),
+            started_at: services.clock.now(),
+        }
     }
 }
 
@@ -148,6 +176,8 @@ impl SystemApi {
             dead_letters: status.n_dead_letters,
             store_bytes: status.size_bytes,
             outbox: self.services.store.depth().await?,
+            started_at: self.started_at.to_string(),
+            config: self.settings.shown.iter().map(SettingRecord::from).collect(),
         }))
     }
 }

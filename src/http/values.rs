@@ -39,11 +39,13 @@ macro_rules! number_type {
             type RawElementValueType = Self;
 
             fn name() -> Cow<'static, str> {
-                "number".into()
+                "number_decimal".into()
             }
 
             fn schema_ref() -> MetaSchemaRef {
-                MetaSchemaRef::Inline(Box::new(MetaSchema::new("number")))
+                // A client that reads such a number as a float loses digits.
+                let schema = MetaSchema::new_with_format("number", "decimal");
+                MetaSchemaRef::Inline(Box::new(schema))
             }
 
             fn as_raw_value(&self) -> Option<&Self> {

@@ -1,5 +1,7 @@
 //! How changes reach their consumers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::model::PriceEvent;
@@ -51,8 +53,22 @@ pub trait EventBus: Send + Sync {
     /// The bytes this bus would carry for an event.
     fn encode(&self, event: &PriceEvent) -> RawMessage;
 
-    /// Joins a consumer group.
-    async fn subscribe(&self, group: &str) -> Result<Box<dyn Subscription>, BusError>;
+    /// Joins a consumer group. Its members share the partitions, each of which has one reader.
+    ///
+    /// A bus that keeps what it carried starts each partition behind the position the store has for
+    /// it, under [`EventBus::position_name`]; where the store has none, behind what the group
+    /// acknowledged last, and else at the oldest message.
+    async fn subscribe(
+        &self,
+        group: &str,
+        positions: Arc<dyn Positions>,
+    ) -> Result<Box<dyn Subscription>, BusError>;
+
+    /// The name under which a group's positions on this bus are stored. Another bus, another
+    /// topic, counts its offsets anew and has another name.
+    fn position_name(&self, group: &str) -> String {
+        group.to_owned()
+    }
 
     /// Puts a message on the dead-letter topic, where the bus has one.
     async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError>;
@@ -68,6 +84,13 @@ pub trait EventBus: Send + Sync {
 
     /// Whether the bus answers.
     async fn check(&self) -> Result<(), BusError>;
+}
+
+/// How far consumer groups have come, as the store says that holds their results.
+#[async_trait]
+pub trait Positions: Send + Sync {
+    /// The last offset of a partition whose effect is stored; none when there is none.
+    async fn position(&self, name: &str, partition: i32) -> Result<Option<u64>, BusError>;
 }
 
 /// One member of a consumer group.

@@ -16,7 +16,7 @@ pub mod provider;
 pub mod store;
 
 pub use audit::{AuditQuery, AuditStore, Effect};
-pub use bus::{BusError, Delivery, EventBus, Subscription};
+pub use bus::{BusError, Delivery, EventBus, Positions, Subscription};
 pub use cache::{CacheTicket, QuoteCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use jobs::{JobChange, JobRun, JobStore};

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::Backoff;
@@ -15,8 +16,8 @@ use crate::model::{
 };
 use crate::ports::bus::RawMessage;
 use crate::ports::{
-    AverageUpdate, BusError, Clock, ConsumerPosition, Delivery, EventBus, Store, StoreError,
-    StoreErrorKind,
+    AverageUpdate, BusError, Clock, ConsumerPosition, Delivery, EventBus, Positions, Store,
+    StoreError, StoreErrorKind,
 };
 use crate::telemetry::metrics;
 
@@ -76,7 +77,8 @@ impl Averager {
         pause: &mut Backoff,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         self.materialise().await?;
-        let mut subscription = self.bus.subscribe(&self.settings.group).await?;
+        let positions = Arc::new(StoredPositions(Arc::clone(&self.store)));
+        let mut subscription = self.bus.subscribe(&self.settings.group, positions).await?;
         loop {
             let deliveries = subscription.next(BATCH).await?;
             while let Err(error) = self.apply(&deliveries).await {
@@ -160,7 +162,7 @@ impl Averager {
             let offset = last.entry(delivery.partition).or_default();
             *offset = (*offset).max(delivery.offset);
         }
-        let group = &self.settings.group;
+        let group = self.bus.position_name(&self.settings.group);
         last.into_iter()
             .map(|(partition, offset)| ConsumerPosition { group: group.clone(), partition, offset })
             .collect()
@@ -319,6 +321,16 @@ impl Averager {
             tracing::warn!(%error, "the dead letter is in the store but not on its topic");
         }
         Ok(())
+    }
+}
+
+/// The averager's positions, which lie beside its results.
+struct StoredPositions(Arc<dyn Store>);
+
+#[async_trait]
+impl Positions for StoredPositions {
+    async fn position(&self, name: &str, partition: i32) -> Result<Option<u64>, BusError> {
+        self.0.consumer_position(name, partition).await.map_err(BusError::because)
     }
 }
 

@@ -141,6 +141,15 @@ mod backend {
     pub(super) async fn local(clock: &Arc<ManualClock>) -> Option<Arc<dyn Limiter>> {
         Some(Arc::new(LocalLimiter::new(clock.clone())))
     }
+
+    #[cfg(feature = "redis")]
+    pub(super) async fn redis(clock: &Arc<ManualClock>) -> Option<Arc<dyn Limiter>> {
+        use tickerd::adapters::limiter::redis::RedisLimiter;
+        let link = crate::redis::fresh_link().await?;
+        Some(Arc::new(RedisLimiter::new(link, clock.clone())))
+    }
 }
 
 cases!(local);
+#[cfg(feature = "redis")]
+cases!(redis);

@@ -2,13 +2,18 @@
 
 #[path = "../support/build.rs"]
 mod build;
+#[cfg(feature = "kafka")]
+#[path = "../support/kafka.rs"]
+mod kafka;
+#[path = "../support/positions.rs"]
+mod positions;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[cfg(feature = "redis")]
 #[path = "../support/redis.rs"]
 mod redis;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "kafka", feature = "postgres", feature = "redis"))]
 #[path = "../support/servers.rs"]
 mod servers;
 

@@ -59,6 +59,7 @@ impl Service {
             demo: false,
             version: "test",
             mode: "edge",
+            shown: Vec::new(),
         };
         let limits = ServerLimits {
             max_connections: 64,

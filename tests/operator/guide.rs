@@ -22,14 +22,14 @@ const PAIRS: &str = r#"{"error":[],"result":{"XXBTZUSD":{"altname":"XBTUSD","wsn
     "aclass_base":"currency","base":"XXBT","aclass_quote":"currency","quote":"ZUSD","status":"online"}}}"#;
 
 /// One example: which operation it shows, the commands, and the lines of the answer shown below.
-struct Example {
-    operation: String,
-    commands: String,
+pub(crate) struct Example {
+    pub(crate) operation: String,
+    pub(crate) commands: String,
     /// Line numbers, first and behind the last, of the JSON shown.
     shown: Option<(usize, usize)>,
 }
 
-fn examples(guide: &str) -> Vec<Example> {
+pub(crate) fn examples(guide: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
     let mut operation = String::new();
     let lines: Vec<&str> = guide.lines().collect();

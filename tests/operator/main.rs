@@ -9,5 +9,6 @@ mod upstream;
 mod deploy;
 mod guide;
 mod help;
+mod postman;
 mod references;
 mod telemetry;

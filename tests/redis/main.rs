@@ -10,4 +10,5 @@ mod servers;
 mod server;
 
 mod cache;
+mod limiter;
 mod opening;

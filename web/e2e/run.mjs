@@ -1,51 +1,45 @@
-// The dashboard driven by a browser, against TICKERD_E2E_URL or the mock. See support.mjs.
+// The dashboard of the real binary in demo mode, driven by Debian's Chromium.
 //
-//   npm run e2e              everything
-//   npm run e2e -- shots     only the pictures
+//   npm run e2e                  everything
+//   npm run e2e -- restart key   only the cases whose name has one of these words in it
 
-import { readFileSync } from "node:fs";
-import { openBrowser, startService } from "./support.mjs";
-import { takeShots } from "./shots.mjs";
+import { openBrowser, PATIENCE_MS } from "./support.mjs";
 import { watchBrowser } from "./console.mjs";
-import * as cases from "./cases.mjs";
+import { binary, Service } from "./service.mjs";
+import * as access from "./cases/access.mjs";
+import * as jobs from "./cases/jobs.mjs";
+import * as looks from "./cases/looks.mjs";
+import * as pipeline from "./cases/pipeline.mjs";
+import * as stream from "./cases/stream.mjs";
+import * as watchlist from "./cases/watchlist.mjs";
 
-const [mode, ...only] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const cases = Object.entries({ ...watchlist, ...jobs, ...pipeline, ...access, ...stream, ...looks })
+  .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
+
 const browser = await openBrowser();
-if (!browser) process.exit(0);
-const service = await startService();
-console.log(`against ${service.name}`);
-const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-
+console.log(`e2e: ${cases.length} cases against ${binary()}`);
+const service = await Service.start();
 let nFailed = 0;
-async function run(name, act) {
+for (const [name, act] of cases) {
   const started = Date.now();
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin" });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const complaints = watchBrowser(page);
   try {
-    const reason = await act();
-    if (reason && process.env.TICKERD_TEST_REQUIRE) throw new Error(`${reason}, and TICKERD_TEST_REQUIRE is set`);
-    console.log(reason ? `skip  ${name}: ${reason}` : `ok    ${name} (${Date.now() - started} ms)`);
+    await act({ page, context, service, url: service.url });
+    if (complaints.length > 0) throw new Error(`the browser complained:\n  ${complaints.join("\n  ")}`);
+    console.log(`ok    ${name.replaceAll("_", " ")} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
   } catch (error) {
     nFailed += 1;
-    console.log(`FAIL  ${name}: ${error.stack ?? error}`);
+    console.log(`FAIL  ${name.replaceAll("_", " ")}: ${error.stack ?? error}`);
+    console.log(`  the page:\n${(await page.locator("body").innerText({ timeout: 5000 }).catch(String)).replace(/^/gm, "    ")}`);
+    console.log(`  the service:\n${service.log.slice(-20).join("\n").replace(/^/gm, "    ")}`);
   }
+  await context.close();
 }
-
-if (mode !== "shots") {
-  for (const [name, act] of Object.entries(cases)) {
-    if (mode && !name.includes(mode)) continue;
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB" });
-    const page = await context.newPage();
-    page.setDefaultTimeout(8000);
-    const complaints = watchBrowser(page, service.url);
-    await run(name.replaceAll("_", " "), async () => {
-      const reason = await act({ page, context, service, url: service.url, axe });
-      if (complaints.length > 0) throw new Error(`the browser complained:\n  ${complaints.join("\n  ")}`);
-      return reason;
-    });
-    await context.close();
-  }
-}
-if (!mode || mode === "shots") await run("screenshots of every page", () => takeShots(browser, service.url, only.length > 0 ? only : undefined));
-
 await browser.close();
 await service.end();
-process.exit(nFailed > 0 ? 1 : 0);
+console.log(nFailed === 0 ? "e2e: all is as it should be" : `e2e: ${nFailed} of ${cases.length} cases failed`);
+process.exit(nFailed === 0 ? 0 : 1);

@@ -61,7 +61,7 @@ export function App() {
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>Skip to the page</a>
       {demo.value && (
         <aside class="demo" aria-label="Demo mode">
-          <strong>Demo mode.</strong> These prices are invented. They are not a market.
+          <strong>Demo mode.</strong> Prices are played back or invented.
         </aside>
       )}
       <Header />

@@ -55,15 +55,15 @@ describe("routes", () => {
 
 describe("metrics", () => {
   const at = (millis: number, text: string) => ({ at: millis, sample: parseMetrics(text) });
-  const TEXT = '# HELP x y\ntickerd_ingest_prices_total{outcome="stored",provider="a}b"} 10\ntickerd_ingest_prices_total{outcome="stored",provider="c"} 5\ntickerd_ingest_prices_total{outcome="duplicate"} 2\ntickerd_outbox_depth 7\nodd NaN\n';
+  const TEXT = '# HELP x y\ntickerd_prices_stored_total{provider="a}b"} 10\ntickerd_prices_stored_total{provider="c"} 5\ntickerd_prices_duplicate_total 2\ntickerd_outbox_depth 7\nodd NaN\n';
   it("sums over labels", () => expect([read(parseMetrics(TEXT), "ingested"), read(parseMetrics(TEXT), "duplicates"), read(parseMetrics(TEXT), "outbox"), read(parseMetrics(TEXT), "lag")]).toEqual([15, 2, 7, undefined]));
   it("gives a rate per second", () => expect(rate("outbox", at(0, "tickerd_outbox_depth 1"), at(2000, "tickerd_outbox_depth 9"))).toBe(4));
-  it("gives no rate over a restart", () => expect(rate("averages", at(0, "tickerd_averages_written_total 50"), at(2000, "tickerd_averages_written_total 3"))).toBeUndefined());
+  it("gives no rate over a restart", () => expect(rate("averages", at(0, "tickerd_averages_stored_total 50"), at(2000, "tickerd_averages_stored_total 3"))).toBeUndefined());
 });
 
 describe("the plan against budgets", () => {
   const job = (config: Job["config"], status: Job["status"] = "active") => ({ config, status }) as Job;
-  const providers: Provider[] = [{ name: "finnhub", enabled: true, batch_size: 2, budgets: [{ window: "minute", limit: 60, remaining: 1 }] }];
+  const providers = [{ name: "finnhub", batch_size: 2, budgets: [{ window: "minute", limit: 60, remaining: 1 }] }] as Provider[];
   it("counts calls, not symbols, and leaves out what is paused or elsewhere", () => {
     const jobs = [
       job({ symbols: ["A", "B", "C"], interval: 30, provider: "finnhub" }), job({ symbols: ["A"], interval: 1, provider: "finnhub" }, "paused"),

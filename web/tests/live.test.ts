@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { averagePoints, fromBar, grow } from "../src/lib/candles";
-import { afterMessage, fromSnapshot } from "../src/state/quotes";
+import { afterMessage, countedFrom, fromSnapshot } from "../src/state/quotes";
 import type { PriceMessage } from "../src/api/types";
 
 const snapshot = fromSnapshot({ symbol: "A", price: "101.5", change: "1.5", percent_change: "1.5", source: "yahoo", timestamp: "2026-11-21T08:00:10Z", currency: "USD", stale: true });
@@ -13,12 +13,20 @@ describe("a quote that prices move", () => {
   });
   it("is not moved by a price observed earlier", () => expect(afterMessage(snapshot, message("90", "2026-11-21T08:00:09Z"))).toBe(snapshot));
   it("does not flash when the price is the same", () => expect(afterMessage(snapshot, message("101.50", "2026-11-21T08:00:11Z"))!.ticks).toBe(0));
+  it("counts from the day's first price only where no provider said from what", () => {
+    const first = { price: "4", timestamp: "2026-11-21T07:00:00Z" };
+    const unsaid = afterMessage(undefined, message("5", "2026-11-21T08:00:11Z"))!;
+    const counted = countedFrom(unsaid, first);
+    expect(counted).toMatchObject({ change: "1", percent_change: "25.00", since: first.timestamp });
+    expect(afterMessage(counted, message("6", "2026-11-21T08:00:12Z"))).toMatchObject({ change: "2", since: first.timestamp });
+    expect(countedFrom(snapshot, first)).toBe(snapshot);
+  });
   it("has no change without a reference", () => expect(afterMessage(undefined, message("5", "2026-11-21T08:00:11Z"))).toMatchObject({ change: null, percent_change: null }));
   it("never shows fewer places than before", () => expect(afterMessage(afterMessage(snapshot, message("1.2345", "2026-11-21T08:00:11Z")), message("1.2", "2026-11-21T08:00:12Z"))!.places).toBe(4));
 });
 
 describe("a candle that prices grow", () => {
-  const bar = fromBar({ timestamp: "2026-11-21T08:00:00Z", open: "10", high: "12", low: "9", close: "11", volume: null });
+  const bar = fromBar({ timestamp: "2026-11-21T08:00:00Z", open: "10", high: "12", low: "9", close: "11", volume: null, count: 4, provisional: false });
   const at = (time: string) => Date.parse(`2026-11-21T${time}Z`);
   it("widens and closes", () => expect(grow(bar, "12.50", at("08:00:30"), "1m")).toMatchObject({ open: "10", high: "12.50", low: "9", close: "12.50" }));
   it("opens the next bar", () => expect(grow(bar, "8", at("08:01:00"), "1m")).toMatchObject({ time: at("08:01:00") / 1000, open: "8", close: "8" }));

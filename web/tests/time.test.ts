@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { countdown, duration, freshness, instant, localTime, utcTitle } from "../src/lib/time";
+import { countdown, duration, freshness, instant, localTime, spoken, utcTitle } from "../src/lib/time";
 
 describe("ages and freshness", () => {
   it.each([
     [0, "0 s"], [999, "0 s"], [59_999, "59 s"], [60_000, "1 min"], [3_599_999, "59 min"], [3_600_000, "1 h"], [86_400_000 * 3, "3 d"], [-5000, "0 s"],
   ])("%d ms is %s", (millis, expected) => expect(duration(millis)).toBe(expected));
+
+  it.each([[1, "1 s"], [90, "90 s"], [300, "5 min"], [5400, "90 min"], [7200, "2 h"], [172_800, "2 d"]])("every %d s is every %s", (secs, expected) => expect(spoken(secs)).toBe(expected));
 
   it.each([
     [0, false, "live"], [59_999, false, "live"], [60_000, false, "recent"], [15 * 60_000, false, "stale"], [0, true, "stale"],

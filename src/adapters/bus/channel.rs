@@ -9,10 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::message;
 use crate::codec::event;
 use crate::model::PriceEvent;
 use crate::ports::bus::RawMessage;
-use crate::ports::{BusError, Delivery, EventBus, Subscription};
+use crate::ports::{BusError, Delivery, EventBus, Positions, Subscription};
 
 /// Batches that may wait for the consumer. Publishers wait when it is full.
 const CAPACITY: usize = 16;
@@ -70,14 +71,14 @@ impl EventBus for ChannelBus {
     }
 
     fn encode(&self, event: &PriceEvent) -> RawMessage {
-        RawMessage {
-            key: event.symbol.to_string(),
-            payload: event::encode(event),
-            headers: vec![("type".into(), event.kind.name().into())],
-        }
+        message::of_event(event)
     }
 
-    async fn subscribe(&self, _group: &str) -> Result<Box<dyn Subscription>, BusError> {
+    async fn subscribe(
+        &self,
+        _group: &str,
+        _positions: Arc<dyn Positions>,
+    ) -> Result<Box<dyn Subscription>, BusError> {
         let receiver = Arc::clone(&self.receiver)
             .try_lock_owned()
             .map_err(|_| BusError::because("the in-process bus has a consumer already"))?;

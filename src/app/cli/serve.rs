@@ -68,7 +68,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo).await?;
+    let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -69,16 +69,21 @@ export function trend(change: string | null | undefined): "up" | "down" | "flat"
 
 export const ARROW = { up: "▲", down: "▼", flat: "" } as const;
 
+/** What a change is counted from. */
+export function changeTitle(since: string | null | undefined): string {
+  return since ? `Since the first stored price of the last 24 hours, ${localTime(since)} · ${utcTitle(since)}` : "Since the previous close, or over 24 hours, as the provider says";
+}
+
 function Change({ cell }: { cell: QuoteCell }) {
-  const { change, places } = cell.quote.value ?? {};
-  return <span role="cell" class={`cell-change ${trend(change)}`}>{change == null ? <span class="muted">–</span> : displaySigned(change, places)}</span>;
+  const { change, places, since } = cell.quote.value ?? {};
+  return <span role="cell" class={`cell-change ${trend(change)}`} title={changeTitle(since)}>{change == null ? <span class="muted">–</span> : displaySigned(change, places)}</span>;
 }
 
 function Percent({ cell }: { cell: QuoteCell }) {
-  const percent = cell.quote.value?.percent_change;
+  const { percent_change: percent, since } = cell.quote.value ?? {};
   const way = trend(percent);
   return (
-    <span role="cell" class={`cell-percent ${way}`}>
+    <span role="cell" class={`cell-percent ${way}`} title={changeTitle(since)}>
       {percent == null ? <span class="muted">–</span> : <><span class="arrow" aria-hidden="true">{ARROW[way]}</span>{displaySigned(percent)}%</>}
     </span>
   );

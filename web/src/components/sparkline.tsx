@@ -1,15 +1,14 @@
 // The last day in 24 px. Loaded when its row is first seen, drawn at most once a second.
 
-import { signal, useSignalEffect, type Signal } from "@preact/signals";
+import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { toPixels } from "../lib/decimal";
 import type { QuoteCell } from "../state/quotes";
 import { now } from "../state/now";
-import { closesOfDay } from "../state/bars";
+import { dayOf, wantDay } from "../state/bars";
 
 const WIDTH = 120;
 const HEIGHT = 24;
-const closes = new Map<string, Signal<number[]>>();
 
 // One observer for all rows: a row tells its symbol through this map.
 const whenSeen = new WeakMap<Element, () => void>();
@@ -25,14 +24,11 @@ export function Sparkline({ cell }: { cell: QuoteCell }) {
   const place = useRef<SVGSVGElement>(null);
   const line = useRef<SVGPathElement>(null);
   const { symbol } = cell;
-  if (!closes.has(symbol)) closes.set(symbol, signal([]));
-  const points = closes.get(symbol)!;
+  const points = dayOf(symbol);
 
   useEffect(() => {
     const element = place.current!;
-    whenSeen.set(element, () => {
-      if (points.peek().length === 0) void closesOfDay(symbol).then((loaded) => (points.value = loaded), () => undefined);
-    });
+    whenSeen.set(element, () => wantDay(symbol));
     observer.observe(element);
     return () => observer.unobserve(element);
   }, [symbol]);

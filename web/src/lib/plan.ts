@@ -14,13 +14,13 @@ export interface PlanLine {
 
 export function plan(jobs: readonly Job[], providers: readonly Provider[]): PlanLine[] {
   const lines: PlanLine[] = [];
-  for (const { name, budgets = [], batch_size = 1 } of providers) {
+  for (const { name, budgets, batch_size } of providers) {
     const running = jobs.filter(({ config, status }) => config.provider === name && config.interval && status !== "paused");
     if (running.length === 0) continue;
     for (const { window, limit } of budgets) {
       const secs = WINDOW_SECS[window];
       if (!secs) continue;
-      const calls = running.reduce((sum, { config }) => sum + (Math.ceil(config.symbols.length / batch_size) * secs) / config.interval!, 0);
+      const calls = running.reduce((sum, { config }) => sum + (Math.ceil(config.symbols.length / (batch_size ?? 1)) * secs) / config.interval!, 0);
       lines.push({ provider: name, window, calls, limit });
     }
   }

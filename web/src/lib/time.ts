@@ -30,6 +30,13 @@ export function duration(millis: number): string {
   return `${Math.floor(secs / 86_400)} d`;
 }
 
+/** `90 s`, `5 min`, `2 h`: exact, in the largest unit that has no rest. */
+export function spoken(secs: number): string {
+  const units = [[86_400, "d"], [3600, "h"], [60, "min"]] as const;
+  const [size, unit] = units.find(([size]) => secs >= size && secs % size === 0) ?? [1, "s"];
+  return `${secs / size} ${unit}`;
+}
+
 /** `1:05` or `2:00:09`, for countdowns. */
 export function countdown(millis: number): string {
   const secs = Math.max(0, Math.ceil(millis / 1000));

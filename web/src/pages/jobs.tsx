@@ -9,6 +9,7 @@ import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
 import { count } from "../lib/count";
 import { plan, WINDOW_SECS } from "../lib/plan";
+import { spoken } from "../lib/time";
 import { normaliseSymbol } from "../lib/watchlist";
 import { href, route, setQuery } from "../router";
 import { loadProviders } from "../state/providers";
@@ -89,13 +90,14 @@ function JobCard({ job, onStatus, onRun, onDelete }: CardProps) {
       </header>
       <p class="symbols">{config.symbols.map((symbol) => <a key={symbol} href={href("symbol", symbol)}>{symbol}</a>)}</p>
       <dl class="facts">
-        <div><dt>Schedule</dt><dd>{config.cron ? <code>{config.cron}</code> : `every ${config.interval} s`}</dd></div>
+        <div class={config.cron ? "wide" : ""}><dt>Schedule</dt><dd>{config.cron ? <code title="In UTC">{config.cron}</code> : `every ${spoken(config.interval ?? 0)}`}</dd></div>
         <div><dt>Provider</dt><dd>{config.provider ?? "the chain"}</dd></div>
         <div><dt>Last</dt><dd><Ago iso={job.last_run} /></dd></div>
         <div><dt>Next</dt><dd>{paused ? <span class="muted">when resumed</span> : <Countdown until={job.next_run} />}</dd></div>
         <div><dt>Success</dt><dd title={`${successes} of ${runs} runs`}>{runs === 0 ? <span class="muted">no run yet</span> : `${successRate(successes, runs)} of ${count(runs)}`}</dd></div>
         <div><dt>Points</dt><dd>{count(job.points)}</dd></div>
       </dl>
+      {job.stretched && <p class="job-note"><strong>Stretched.</strong> {job.stretched}</p>}
       {job.last_error && <p class="job-error"><strong>Last error.</strong> {job.last_error}</p>}
       <div class="actions">
         <button type="button" onClick={() => onRun(job)}>Run now</button>

@@ -11,7 +11,7 @@ import OperationsChart from "../components/operations-chart";
 import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
 import { count } from "../lib/count";
-import { parseMetrics, rate, read, type Quantity, type Reading } from "../lib/metrics";
+import { parseMetrics, QUANTITIES, rate, read, type Quantity, type Reading } from "../lib/metrics";
 import { authorization } from "../state/session";
 import { received } from "../state/live";
 
@@ -76,7 +76,7 @@ function Flow() {
       <Figure name="Duplicates" title="Prices that were stored already: answered, not stored again">{perSecond("duplicates")}</Figure>
       <Figure name="Outbox" title="Stored events that the bus does not have yet">{depth("outbox")} {outbox !== undefined && outbox > 1000 && <State tone="warn">growing</State>}</Figure>
       <Figure name="Relay" title="Events published to the bus">{perSecond("published")}</Figure>
-      <Figure name="Lag" title="Published events that the averager has not committed">{depth("lag")}</Figure>
+      {last?.sample.has(QUANTITIES.lag) && <Figure name="Lag" title="Published events that the averager has not committed">{depth("lag")}</Figure>}
       <Figure name="Averages" title="Moving averages written, all windows together">{perSecond("averages")}</Figure>
       <Figure name="This page" title="Stream messages received since the page was opened">{count(received.value)}</Figure>
     </dl>
@@ -90,7 +90,9 @@ function Charts() {
   const rates = (quantity: Quantity) => all.slice(1).map((reading, n) => rate(quantity, all[n], reading) ?? null);
   const depths = (quantity: Quantity) => all.slice(1).map((reading) => read(reading.sample, quantity) ?? null);
   const flow: uPlot.AlignedData = [at, rates("ingested"), rates("published"), rates("averages")];
-  const waiting: uPlot.AlignedData = [at, depths("outbox"), depths("lag")];
+  const hasLag = all.at(-1)!.sample.has(QUANTITIES.lag);
+  const waiting: uPlot.AlignedData = hasLag ? [at, depths("outbox"), depths("lag")] : [at, depths("outbox")];
+  const waitingLines = [{ label: "Outbox", colour: "--series-1" }, { label: "Lag", colour: "--series-2", dash: [6, 3] }].slice(0, hasLag ? 2 : 1);
   return (
     <div class="chart-pair">
       <section class="panel" aria-labelledby="flow">
@@ -100,8 +102,7 @@ function Charts() {
       </section>
       <section class="panel" aria-labelledby="waiting">
         <h2 id="waiting">Waiting, events</h2>
-        <OperationsChart label="Outbox depth and bus lag over the last minutes" unit="" data={waiting}
-          lines={[{ label: "Outbox", colour: "--series-1" }, { label: "Lag", colour: "--series-2", dash: [6, 3] }]} />
+        <OperationsChart label="Events that wait, over the last minutes" unit="" data={waiting} lines={waitingLines} />
       </section>
     </div>
   );

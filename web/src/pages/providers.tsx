@@ -16,7 +16,7 @@ export default function Providers() {
   async function reset(name: string) {
     try {
       await ask(`reset ${name}`, api.POST("/v1/providers/{name}/reset", { params: { path: { name } } }));
-      say(`The breaker of ${name} is closed.`);
+      say(`${name} is asked again: its breaker is closed.`);
     } catch (error) {
       complain(error);
     }
@@ -37,8 +37,7 @@ export default function Providers() {
 }
 
 function ProviderCard({ provider, onReset }: { provider: Provider; onReset(name: string): void }) {
-  const { name, enabled, breaker, budgets = [] } = provider;
-  const error = typeof provider.last_error === "string" ? { detail: provider.last_error } : provider.last_error;
+  const { name, enabled, breaker, budgets, switched_off, last_error, last_error_at } = provider;
   return (
     <article class={enabled ? "card" : "card card-off"} aria-label={`Provider ${name}`}>
       <header class="card-head">
@@ -50,10 +49,10 @@ function ProviderCard({ provider, onReset }: { provider: Provider; onReset(name:
       {enabled && (
         <>
           <dl class="facts">
-            <div><dt>Serves</dt><dd>{provider.asset_classes?.join(", ") || "–"}</dd></div>
-            <div><dt>Latency</dt><dd><Latency of={provider.latency_ms} /></dd></div>
-            <div><dt>Last answer</dt><dd><Ago iso={provider.last_success} /></dd></div>
-            <div><dt>Symbols a call</dt><dd>{provider.batch_size ?? "–"}</dd></div>
+            <div><dt>Serves</dt><dd>{provider.asset_classes.join(", ") || "–"}</dd></div>
+            <div><dt>Symbols a call</dt><dd>{provider.batch_size == null ? "–" : count(provider.batch_size)}</dd></div>
+            <div><dt>Calls</dt><dd title="Since the service was started">{count(provider.calls)}{provider.failed_calls > 0 && <>, {count(provider.failed_calls)} failed</>}</dd></div>
+            <div><dt>Last took</dt><dd>{provider.last_latency_ms == null ? <span class="muted">–</span> : latency(provider.last_latency_ms)}</dd></div>
           </dl>
           {budgets.map(({ window, limit, remaining, resets_at }) => (
             <Meter key={window} label={`a ${window}`} used={limit - remaining} limit={limit} note={`${count(remaining)} of ${count(limit)} left${resetNote(resets_at)}`} />
@@ -61,8 +60,9 @@ function ProviderCard({ provider, onReset }: { provider: Provider; onReset(name:
           {budgets.length === 0 && <p class="muted">No limit on calls.</p>}
         </>
       )}
-      {error && <p class="job-error"><strong>Last error.</strong> {error.class && <code>{error.class}</code>} {error.detail}{error.at && <> · <Ago iso={error.at} /></>}</p>}
-      {enabled && breaker && breaker.state !== "closed" && <div class="actions"><button type="button" onClick={() => onReset(name)}>Close the breaker</button></div>}
+      {switched_off.map((what) => <p key={what} class="job-error"><strong>Not asked any more.</strong> {what}</p>)}
+      {last_error && <p class="job-error"><strong>Last error.</strong> {last_error}{last_error_at && <> · <Ago iso={last_error_at} /></>}</p>}
+      {breaker && (breaker.state !== "closed" || switched_off.length > 0) && <div class="actions"><button type="button" onClick={() => onReset(name)}>{breaker.state === "closed" ? "Ask again" : "Close the breaker"}</button></div>}
     </article>
   );
 }
@@ -85,8 +85,6 @@ function Breaker({ provider: { enabled, breaker } }: { provider: Provider }) {
   }
 }
 
-function Latency({ of }: { of: Provider["latency_ms"] }) {
-  if (of == null) return <span class="muted">–</span>;
-  if (typeof of === "number") return <>{Math.round(of)} ms</>;
-  return <span title="Half of the calls, and 95 of 100, are faster">{of.p50 ?? "–"} / {of.p95 ?? "–"} ms</span>;
+function latency(millis: number): string {
+  return millis < 1 ? "under 1 ms" : `${count(millis)} ms`;
 }

@@ -8,6 +8,7 @@ import { Confirm, Dialog } from "../components/dialog";
 import { useResource } from "../components/resource";
 import { complain, say } from "../components/toast";
 import { chainState } from "../lib/audit";
+import { bytes, count } from "../lib/count";
 import { instant } from "../lib/time";
 import { now } from "../state/now";
 import { system } from "../state/system";
@@ -46,9 +47,10 @@ function Service() {
       <dl class="figures">
         {data && <Figure name="Version">{data.version}</Figure>}
         {data && <Figure name="Mode">{data.mode}{data.demo && " (demo)"}</Figure>}
-        {data?.open !== undefined && <Figure name="Access" title="Without keys, anyone on this machine may do anything">{data.open ? <State tone="warn">open</State> : <State tone="good">keys</State>}</Figure>}
-        {data?.started_at && <Figure name="Started"><Ago iso={data.started_at} /></Figure>}
-        {data?.roles && <Figure name="Roles">{data.roles.join(", ")}</Figure>}
+        {data && <Figure name="Started"><Ago iso={data.started_at} /></Figure>}
+        {data && <Figure name="Store" title={`${data.store}, ${count(data.store_bytes)} bytes`}>{data.store}<small> {bytes(data.store_bytes)}</small></Figure>}
+        {data && <Figure name="Prices">{count(data.prices)}<small> of {count(data.symbols)} symbols</small></Figure>}
+        {data && <Figure name="Averages">{count(data.averages)}</Figure>}
         {ready.data && <Figure name="Health"><Health status={ready.data.status} /></Figure>}
       </dl>
       {checks.length > 0 && (
@@ -193,9 +195,9 @@ function Configuration() {
   if (!config || config.length === 0) return null;
   return (
     <section aria-labelledby="config">
-      <h2 id="config">Configuration</h2>
+      <div class="section-head"><h2 id="config">Configuration</h2></div>
       <div class="scroll tall" tabIndex={0} role="region" aria-label="Table of settings">
-        <table class="data">
+        <table class="data settings">
           <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Origin</th></tr></thead>
           <tbody>
             {config.map(({ key, value, origin }) => (

@@ -3,7 +3,7 @@
 import { signal, type Signal } from "@preact/signals";
 import { api, ask } from "../api/client";
 import type { PriceMessage, Quote } from "../api/types";
-import { compare, percentOf, places, subtract, type Decimal } from "../lib/decimal";
+import { compare, percentOf, places, round, subtract, type Decimal } from "../lib/decimal";
 import { instant } from "../lib/time";
 import { sawProvider } from "./system";
 
@@ -18,6 +18,8 @@ export interface LiveQuote {
   stale: boolean;
   /** The price that changes are counted from: the snapshot's price less its change. */
   reference: Decimal | null;
+  /** When the reference was observed, where it is the day's first stored price for want of a better one. */
+  since: string | null;
   /** The direction of the last move, and how many moves there were: what the flash follows. */
   moved: -1 | 0 | 1;
   ticks: number;
@@ -45,7 +47,7 @@ export function cellOf(symbol: string): QuoteCell {
 export function fromSnapshot(quote: Quote): LiveQuote {
   const { symbol, price, change, percent_change, currency, source, timestamp, stale } = quote;
   const reference = change == null ? null : subtract(price, change);
-  return { symbol, price, change, percent_change, currency, provider: source, timestamp, stale, reference, moved: 0, ticks: 0, places: Math.max(2, places(price)) };
+  return { symbol, price, change: change ?? null, percent_change: percent_change == null ? null : round(percent_change, 2), currency, provider: source, timestamp, stale, reference, since: null, moved: 0, ticks: 0, places: Math.max(2, places(price)) };
 }
 
 /** The quote after a message; a price observed earlier than the shown one changes nothing. */
@@ -53,19 +55,44 @@ export function afterMessage(before: LiveQuote | undefined, message: PriceMessag
   if (before && instant(message.timestamp) < instant(before.timestamp)) return before;
   const { symbol, price, timestamp, provider, currency } = message;
   const reference = before?.reference ?? null;
-  const change = reference === null ? null : subtract(price, reference);
-  const percent = change === null ? null : (percentOf(change, reference!) ?? null);
   const moved = before ? compare(price, before.price) : 0;
   return {
-    symbol, price, timestamp, provider, currency, reference, change, percent_change: percent,
+    symbol, price, timestamp, provider, currency, ...moveFrom(reference, price), since: before?.since ?? null,
     stale: false, moved: moved || (before?.moved ?? 0), ticks: (before?.ticks ?? 0) + (moved === 0 ? 0 : 1),
     places: Math.max(before?.places ?? 2, places(price)),
   };
 }
 
+function moveFrom(reference: Decimal | null, price: Decimal) {
+  const change = reference === null ? null : subtract(price, reference);
+  return { reference, change, percent_change: change === null ? null : (percentOf(change, reference!) ?? null) };
+}
+
+interface FirstPrice {
+  price: Decimal;
+  timestamp: string;
+}
+
+/** The first stored price of the last day, where it is known. */
+const dayStarts = new Map<string, FirstPrice>();
+
+/** The quote with changes counted from the day's first stored price, unless a provider said better. */
+export function countedFrom(quote: LiveQuote, first: FirstPrice | undefined): LiveQuote {
+  if (!first || (quote.reference !== null && quote.since === null)) return quote;
+  return { ...quote, ...moveFrom(first.price, quote.price), since: first.timestamp };
+}
+
+export function startDay(symbol: string, first: FirstPrice): void {
+  dayStarts.set(symbol, first);
+  const { quote } = cellOf(symbol);
+  if (quote.value) quote.value = countedFrom(quote.value, first);
+}
+
 export function applyPrice(message: PriceMessage): void {
   const cell = cellOf(message.symbol);
-  cell.quote.value = afterMessage(cell.quote.peek(), message);
+  const before = cell.quote.peek();
+  const after = afterMessage(before, message);
+  cell.quote.value = before || !after ? after : countedFrom(after, dayStarts.get(message.symbol));
   cell.failure.value = undefined;
   sawProvider(message.provider);
 }
@@ -84,8 +111,8 @@ export async function loadQuotes(symbols: readonly string[]): Promise<void> {
 
 function applySnapshot(quote: Quote): void {
   const cell = cellOf(quote.symbol);
-  const fresh = fromSnapshot(quote);
   const shown = cell.quote.peek();
+  const fresh = countedFrom(fromSnapshot(quote), dayStarts.get(quote.symbol));
   // The stream may have been faster: then only the reference of its changes was missing.
   if (shown && instant(shown.timestamp) > instant(fresh.timestamp)) {
     const { symbol, price, timestamp, provider, currency } = shown;

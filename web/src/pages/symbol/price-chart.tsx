@@ -46,9 +46,8 @@ export default function PriceChart({ symbol, interval, style, windows, onLegend,
     async function load() {
       loading = true;
       try {
-        const from = new Date(Date.now() - INTERVALS[interval] * BARS_SHOWN * 1000);
         const [bars, ...averages] = await Promise.all([
-          loadBars(symbol, interval, from),
+          loadBars(symbol, { interval, limit: BARS_SHOWN }),
           ...windows.map((window) => loadAverages(symbol, window)),
         ]);
         if (ended) return;

@@ -25,6 +25,7 @@ export function Records({ symbol }: { symbol: string }) {
     return () => (clearTimeout(timer), void stop());
   }, [symbol]);
 
+  const hasVolume = records.data?.some(({ volume }) => volume != null);
   return (
     <section aria-labelledby="records">
       <h2 id="records">Stored prices</h2>
@@ -34,11 +35,11 @@ export function Records({ symbol }: { symbol: string }) {
       {records.data && records.data.length > 0 && (
         <div class="scroll tall" tabIndex={0} role="region" aria-label="Table of stored prices">
           <table class="data">
-            <thead><tr><th scope="col">Observed</th><th scope="col" class="end">Price</th><th scope="col" class="end">Volume</th><th scope="col">Provider</th><th scope="col">Received</th><th scope="col">Version</th></tr></thead>
+            <thead><tr><th scope="col">Observed</th><th scope="col" class="end">Price</th>{hasVolume && <th scope="col" class="end">Volume</th>}<th scope="col">Provider</th><th scope="col">Received</th><th scope="col">Version</th></tr></thead>
             <tbody>
               {records.data.map((record) => (
                 <tr key={record.id}>
-                  <td><Time iso={record.timestamp} /></td><td class="end">{display(record.price)}</td><td class="end">{record.volume == null ? <span class="muted">–</span> : display(record.volume, 0)}</td>
+                  <td><Time iso={record.timestamp} /></td><td class="end">{display(record.price)}</td>{hasVolume && <td class="end">{record.volume == null ? <span class="muted">–</span> : display(record.volume, 0)}</td>}
                   <td><ProviderBadge name={record.source} /></td><td><Time iso={record.received_at} /></td>
                   <td>{record.version > 1 ? <button type="button" class="link" onClick={() => setOpened(record)}>corrected, version {record.version}</button> : <span class="muted">first</span>}</td>
                 </tr>

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { Ago, ErrorNote, ProviderBadge, State } from "../../components/basics";
-import { ARROW, trend } from "../../components/quote-row";
+import { ARROW, changeTitle, trend } from "../../components/quote-row";
 import { useResource } from "../../components/resource";
 import { complain, say } from "../../components/toast";
 import { INTERVALS, type Candle, type Interval } from "../../lib/candles";
@@ -12,6 +12,7 @@ import { display, displaySigned } from "../../lib/decimal";
 import { freshness, instant, localTime } from "../../lib/time";
 import { classOf, normaliseSymbol } from "../../lib/watchlist";
 import { href, route, setQuery } from "../../router";
+import { wantDay } from "../../state/bars";
 import { follow, withSnapshots } from "../../state/live";
 import { now } from "../../state/now";
 import { cellOf, loadQuotes } from "../../state/quotes";
@@ -52,7 +53,7 @@ function OneSymbol({ symbol }: { symbol: string }) {
 
   // Before the chart's own effect, which waits for this subscription.
   useLayoutEffect(() => follow({ symbols: [symbol], averages: true }), [symbol]);
-  useEffect(() => withSnapshots(() => loadQuotes([symbol]).then(() => setQuoteError(undefined), setQuoteError)), [symbol]);
+  useEffect(() => withSnapshots(() => loadQuotes([symbol]).then(() => (wantDay(symbol), setQuoteError(undefined)), setQuoteError)), [symbol]);
 
   const toggle = (window: number) => {
     const next = windows.includes(window) ? windows.filter((other) => other !== window) : [...windows, window];
@@ -104,7 +105,7 @@ function SymbolHead({ symbol, onReceipt }: { symbol: string; onReceipt(): void }
         {quote ? (
           <p class="headline">
             <span class="headline-price">{display(quote.price, quote.places)}</span> <span class="currency">{quote.currency}</span>
-            {quote.change != null && <span class={way}><span aria-hidden="true">{ARROW[way]}</span> {displaySigned(quote.change, quote.places)} ({quote.percent_change == null ? "–" : `${displaySigned(quote.percent_change)}%`})</span>}
+            {quote.change != null && <span class={way} title={changeTitle(quote.since)}><span aria-hidden="true">{ARROW[way]}</span> {displaySigned(quote.change, quote.places)} ({quote.percent_change == null ? "–" : `${displaySigned(quote.percent_change)}%`})</span>}
           </p>
         ) : <p class="muted">{cell.failure.value ?? "No price yet."}</p>}
         {quote && <p class="provenance"><ProviderBadge name={quote.provider} /> <State tone={state === "live" ? "good" : state === "recent" ? "warn" : "bad"}>{state}</State> <span class="muted">observed <Ago iso={quote.timestamp} /></span></p>}
