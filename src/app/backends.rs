@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::config::{BusBackend, CacheBackend, Config, StoreBackend};
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
-use crate::ports::{Clock, EventBus, QuoteCache, Store};
+use crate::ports::{Clock, EventBus, Limiter, QuoteCache, Store};
 
 /// The backends a service stands on. Tests put in their own.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub cache: Arc<dyn QuoteCache>,
     pub bus: Arc<dyn EventBus>,
+    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -29,7 +31,8 @@ impl Parts {
         let store = open_store(config).await?;
         let cache = open_cache(config, &clock).await?;
         let bus = open_bus(config).await?;
-        Ok(Self { store, cache, bus, clock })
+        let limiter = Arc::new(LocalLimiter::new(Arc::clone(&clock)));
+        Ok(Self { store, cache, bus, limiter, clock })
     }
 }
 
@@ -152,9 +155,27 @@ fn dataset(config: &Config) -> String {
 async fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
     match config.bus_backend() {
         BusBackend::Channel => Ok(Arc::new(ChannelBus::default())),
-        BusBackend::Kafka => anyhow::bail!(missing("bus.backend", "kafka")),
+        BusBackend::Kafka => open_kafka(config).await,
         BusBackend::Fluvio => anyhow::bail!(missing("bus.backend", "fluvio")),
     }
+}
+
+#[cfg(feature = "kafka")]
+async fn open_kafka(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    use crate::adapters::bus::kafka::{KafkaBus, KafkaOptions};
+    let options = KafkaOptions {
+        topic: config.bus.topic.clone(),
+        dead_letter_topic: config.bus.dead_letter_topic.clone(),
+        partitions: config.bus.partitions,
+        ..KafkaOptions::new(config.bus.kafka_brokers.as_str())
+    };
+    Ok(Arc::new(KafkaBus::open(options).await.context("bus.kafka_brokers")?))
+}
+
+#[cfg(not(feature = "kafka"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn open_kafka(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    Err(missing("bus.backend", "kafka"))
 }
 
 /// What a binary says that was built without a backend.

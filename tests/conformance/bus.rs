@@ -6,11 +6,11 @@ use std::time::Duration;
 use tickerd::adapters::bus::channel::ChannelBus;
 use tickerd::model::{EventKind, PriceEvent, PriceId, ProviderName, Sequence};
 use tickerd::ports::bus::RawMessage;
-use tickerd::ports::{Delivery, EventBus};
+use tickerd::ports::{Delivery, EventBus, Positions};
 use tokio::task::JoinSet;
 
 use crate::build::{observed, symbol};
-use crate::positions::no_positions;
+use crate::positions::KeptPositions;
 
 /// Nothing of this takes long; what hangs is to fail.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,6 +44,11 @@ fn delivered(deliveries: &[Delivery]) -> Vec<PriceEvent> {
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("in time")
+}
+
+/// A store in which nothing was stored yet.
+fn no_positions() -> Arc<dyn Positions> {
+    Arc::new(KeptPositions::default())
 }
 
 fn publish(bus: &Arc<dyn EventBus>, range: std::ops::Range<u64>) -> JoinSet<bool> {

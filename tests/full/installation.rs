@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tickerd::app::config::{Config, Sources};
+use tickerd::app::config::{BusBackend, Config, Sources};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -25,8 +25,17 @@ pub(crate) struct Process {
 impl Installation {
     /// None where the servers are not offered.
     pub(crate) fn new() -> Option<Self> {
+        Self::set_up(crate::full::go_full)
+    }
+
+    /// With Kafka between the processes.
+    pub(crate) fn on_kafka() -> Option<Self> {
+        Self::set_up(go_full_on_kafka)
+    }
+
+    fn set_up(go_full: impl FnOnce(&mut Config) -> bool) -> Option<Self> {
         let mut config = Sources::default().load().expect("the defaults are valid").config;
-        if !crate::full::go_full(&mut config) {
+        if !go_full(&mut config) {
             return None;
         }
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -38,7 +47,8 @@ impl Installation {
     /// The binary with the settings of this installation, which arguments may overrule.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
-        let (store, cache) = (&self.config.store, &self.config.cache);
+        let (store, cache, bus) = (&self.config.store, &self.config.cache, &self.config.bus);
+        let backend = if bus.backend == Some(BusBackend::Kafka) { "kafka" } else { "channel" };
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -50,7 +60,10 @@ impl Installation {
             .env("TICKERD_STORE__DATA_DIR", &store.data_dir)
             .env("TICKERD_CACHE__REDIS_URL", cache.redis_url.reveal())
             .env("TICKERD_CACHE__REDIS_PREFIX", &cache.redis_prefix)
-            .env("TICKERD_BUS__BACKEND", "channel")
+            .env("TICKERD_BUS__BACKEND", backend)
+            .env("TICKERD_BUS__KAFKA_BROKERS", &bus.kafka_brokers)
+            .env("TICKERD_BUS__TOPIC", &bus.topic)
+            .env("TICKERD_BUS__DEAD_LETTER_TOPIC", &bus.dead_letter_topic)
             .env("TICKERD_PIPELINE__LEASE", "2s")
             .env("TICKERD_PROVIDERS__YAHOO__ENABLED", "false")
             .env("TICKERD_PROVIDERS__COINGECKO__ENABLED", "false")
@@ -115,4 +128,13 @@ impl Process {
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
+}
+
+/// As [`crate::full::go_full`], with Kafka between the processes.
+fn go_full_on_kafka(config: &mut Config) -> bool {
+    let Some(brokers) = crate::servers::offered("kafka") else { return false };
+    config.bus.kafka_brokers = brokers;
+    let offered = crate::full::go_full(config);
+    config.bus.backend = Some(BusBackend::Kafka);
+    offered
 }

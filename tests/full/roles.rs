@@ -42,6 +42,37 @@ async fn the_work_of_a_process_that_dies_moves_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn averages_are_right_while_averagers_join_leave_and_die() {
+    const SYMBOLS: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
+    let Some(installation) = Installation::on_kafka() else { return };
+    let api = installation.start("api,relay").await;
+    let mut averagers = vec![installation.start("averager").await];
+    let mut n_prices = 0;
+    for round in 0..4 {
+        for _ in 0..10 {
+            n_prices += 1;
+            for symbol in SYMBOLS {
+                installation.post_price(&api, symbol, n_prices, n_prices).await;
+            }
+        }
+        // One joins, and every other round one dies in the middle of its work.
+        averagers.push(installation.start("averager").await);
+        if round % 2 == 1 {
+            averagers.remove(0).kill().await;
+        }
+    }
+    let expected: Vec<Value> = (5..=n_prices).rev().map(|last| (last - 2).into()).collect();
+    for symbol in SYMBOLS {
+        let path = format!("/prices/{symbol}/moving-average/history?window=5&limit=1000");
+        let means = |rows: &Value| -> Vec<Value> {
+            let rows = rows.as_array().into_iter().flatten();
+            rows.map(|row| row["moving_average"].clone()).collect()
+        };
+        installation.eventually(&api, &path, |rows| means(rows) == expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_without_the_api_answers_probes_only() {
     let Some(installation) = Installation::new() else { return };
     let worker = installation.start("poller,relay,averager").await;

@@ -25,7 +25,9 @@ pub(crate) fn go_full(config: &mut Config) -> bool {
     config.store.postgres_schema.clone_from(&name);
     config.store.postgres_connections = 5;
     config.cache.redis_url = tickerd::adapters::provider::Secret::new(redis);
-    config.cache.redis_prefix = name;
+    config.cache.redis_prefix.clone_from(&name);
     config.bus.backend = Some(BusBackend::Channel);
+    config.bus.topic = format!("{name}-events");
+    config.bus.dead_letter_topic = format!("{name}-events.dlq");
     true
 }

@@ -1,7 +1,7 @@
 //! Positions as a store would keep them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use tickerd::ports::{BusError, Positions};
@@ -15,9 +15,4 @@ impl Positions for KeptPositions {
     async fn position(&self, _name: &str, partition: i32) -> Result<Option<u64>, BusError> {
         Ok(self.0.lock().expect("not poisoned").get(&partition).copied())
     }
-}
-
-/// A store in which nothing was stored yet.
-pub(crate) fn no_positions() -> Arc<dyn Positions> {
-    Arc::new(KeptPositions::default())
 }

@@ -1,141 +1,110 @@
-//! Finding a price by its natural key, without an index: the symbol and the instant lead to the
-//! few rows it can be among.
-//!
-//! Only where one instant has many rows (ticks stamped with the day alone, told apart by external
-//! ids) looking through them does not do. For such a crowd the writer keeps their keys in memory.
+//! The keys that open the service, and the secret it signs with.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use async_trait::async_trait;
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::Result;
-use super::series::{Entry, Series, SeriesKey, index_from};
 use super::tables::Tables;
-use crate::codec::record::PriceRow;
-use crate::model::{Observation, Position, PriceId, Timestamp};
+use super::{RedbStore, Result, corrupt, storage};
+use crate::codec::access;
+use crate::model::{ApiKey, KeyId, Timestamp};
+use crate::ports::KeyStore;
 
-/// An instant with more rows than this is a crowd.
-const CROWD: usize = 64;
-/// Keys kept in all; beyond that all are forgotten and gathered again where they are asked for.
-const MAX_KEYS: usize = 500_000;
+const KEYS: TableDefinition<'_, [u8; 6], &[u8]> = TableDefinition::new("keys");
+const SIGNING: TableDefinition<'_, (), [u8; 32]> = TableDefinition::new("signing_secret");
 
-/// The keys of crowded instants, hashed.
-#[derive(Default)]
-pub(super) struct Crowds {
-    by_instant: HashMap<(SeriesKey, Timestamp), HashMap<u64, Position>>,
-    n_keys: usize,
-    hasher: RandomState,
+type KeyTable<'t> = Table<'t, [u8; 6], &'static [u8]>;
+
+pub(super) fn create(transaction: &WriteTransaction) -> Result<()> {
+    transaction.open_table(KEYS).map_err(storage)?;
+    transaction.open_table(SIGNING).map_err(storage)?;
+    Ok(())
 }
 
-impl Crowds {
-    fn hash(&self, observation: &Observation) -> u64 {
-        self.hasher.hash_one((&observation.provider, &observation.external_id))
-    }
-
-    /// Takes a new row into the crowd it belongs to, if there is one.
-    pub(super) fn note(&mut self, key: SeriesKey, row: &PriceRow) {
-        if self.by_instant.is_empty() {
-            return;
-        }
-        let observation = &row.price.observation;
-        let hash = self.hash(observation);
-        if let Some(crowd) = self.by_instant.get_mut(&(key, observation.observed_at)) {
-            self.n_keys += usize::from(crowd.insert(hash, row.price.position()).is_none());
-        }
-    }
-
-    fn keep(&mut self, key: SeriesKey, at: Timestamp, crowd: HashMap<u64, Position>) {
-        if self.n_keys + crowd.len() > MAX_KEYS {
-            self.by_instant.clear();
-            self.n_keys = 0;
-        }
-        self.n_keys += crowd.len();
-        let before = self.by_instant.insert((key, at), crowd);
-        self.n_keys -= before.map_or(0, |crowd| crowd.len());
-    }
+fn open<'t>(tables: &Tables<'t>) -> Result<KeyTable<'t>> {
+    tables.transaction.open_table(KEYS).map_err(storage)
 }
 
-fn has_key(row: &PriceRow, observation: &Observation) -> bool {
-    let stored = &row.price.observation;
-    stored.provider == observation.provider && stored.external_id == observation.external_id
+fn get(table: &KeyTable<'_>, id: KeyId) -> Result<Option<ApiKey>> {
+    let bytes = table.get(id.bytes()).map_err(storage)?;
+    bytes.map(|bytes| access::decode(id, bytes.value())).transpose().map_err(corrupt)
 }
 
-impl Tables<'_> {
-    /// The row with the natural key of an observation.
-    pub(super) fn row_with_key(
-        &mut self,
-        series: &Series,
-        observation: &Observation,
-    ) -> Result<Option<PriceRow>> {
-        let at = observation.observed_at;
-        if let Some(crowd) = self.memory.crowds.by_instant.get(&(series.key, at)) {
-            let Some(position) = crowd.get(&self.memory.crowds.hash(observation)).copied() else {
-                return Ok(None);
-            };
-            let row = self.row_at(series, position)?.filter(|row| has_key(row, observation));
-            if row.is_some() {
-                return Ok(row);
-            }
-            // Two keys with one hash: looked through like any.
-        }
-        let mut found = None;
-        let mut n_rows = 0;
-        self.look_through(series, at, &mut |row| {
-            n_rows += 1;
-            if has_key(row, observation) {
-                found = Some(row.clone());
-            }
-            found.is_none()
-        })?;
-        if n_rows > CROWD {
-            let mut crowd = HashMap::new();
-            let hasher = self.memory.crowds.hasher.clone();
-            self.look_through(series, at, &mut |row| {
-                let stored = &row.price.observation;
-                let hash = hasher.hash_one((&stored.provider, &stored.external_id));
-                crowd.insert(hash, row.price.position());
-                true
-            })?;
-            self.memory.crowds.keep(series.key, at, crowd);
-        }
-        Ok(found)
+fn put(table: &mut KeyTable<'_>, key: &ApiKey) -> Result<()> {
+    table.insert(key.id.bytes(), access::encode(key).as_slice()).map_err(storage)?;
+    Ok(())
+}
+
+/// Every key, the first created first.
+pub(super) fn all(transaction: &redb::ReadTransaction) -> Result<Vec<ApiKey>> {
+    let mut keys = Vec::new();
+    for entry in transaction.open_table(KEYS).map_err(storage)?.iter().map_err(storage)? {
+        let (id, bytes) = entry.map_err(storage)?;
+        let id = KeyId::from_bytes(id.value());
+        keys.push(access::decode(id, bytes.value()).map_err(corrupt)?);
+    }
+    keys.sort_by_key(|key| (key.created_at, key.id));
+    Ok(keys)
+}
+
+/// Keeps a key unless its id is taken.
+pub(super) fn add(tables: &Tables<'_>, key: &ApiKey) -> Result<bool> {
+    let mut table = open(tables)?;
+    let is_free = get(&table, key.id)?.is_none();
+    if is_free {
+        put(&mut table, key)?;
+    }
+    Ok(is_free)
+}
+
+#[async_trait]
+impl KeyStore for RedbStore {
+    async fn create_key(&self, key: ApiKey) -> Result<bool> {
+        self.change(1, move |tables| add(tables, &key)).await
     }
 
-    /// Shows the rows of one instant, newer states first, for as long as `show` wants more.
-    fn look_through(
-        &mut self,
-        series: &Series,
-        at: Timestamp,
-        show: &mut impl FnMut(&PriceRow) -> bool,
-    ) -> Result<()> {
-        let first = Position { observed_at: at, id: PriceId::MIN };
-        let last = Position { observed_at: at, id: PriceId::MAX };
-        let staged = self.staged.prices.get(&series.key);
-        let head = self.heads.head::<PriceRow>(series.key);
-        let unsealed = staged
-            .into_iter()
-            .flat_map(|entries| entries.range(first..=last))
-            .chain(head.into_iter().flat_map(|head| head.entries.range(first..=last)));
-        for (_, (_, row)) in unsealed {
-            if !show(row) {
-                return Ok(());
+    async fn keys(&self) -> Result<Vec<ApiKey>> {
+        self.read(|schema, _| all(&schema.0))
+    }
+
+    async fn revoke_key(&self, id: KeyId, at: Timestamp) -> Result<Option<ApiKey>> {
+        self.change(1, move |tables| {
+            let mut table = open(tables)?;
+            let Some(mut key) = get(&table, id)? else { return Ok(None) };
+            if key.revoked_at.is_none() {
+                key.revoked_at = Some(at);
+                put(&mut table, &key)?;
             }
-        }
-        let mut from = first;
-        while self.end::<PriceRow>(series.key)?.is_some_and(|end| from <= end) {
-            let Some((end, block)) = self.block::<PriceRow>(series, from)? else { break };
-            for index in index_from::<PriceRow>(&block, from)?..block.len() {
-                if PriceRow::position(&block, index)? > last
-                    || !show(&PriceRow::get(&block, series, index)?)
-                {
-                    return Ok(());
+            Ok(Some(key))
+        })
+        .await
+    }
+
+    async fn touch_keys(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<()> {
+        self.writer
+            .derived(uses.len(), move |tables| {
+                let mut table = open(tables)?;
+                for (id, used_at) in uses {
+                    let Some(mut key) = get(&table, id)? else { continue };
+                    if key.last_used_at < Some(used_at) {
+                        key.last_used_at = Some(used_at);
+                        put(&mut table, &key)?;
+                    }
                 }
-            }
-            // The rows of one instant may go over several blocks.
-            match PriceId::new(end.id.get() + 1) {
-                Some(id) if end.observed_at == at => from = Position { id, ..end },
-                _ => break,
-            }
-        }
-        Ok(())
+                Ok(())
+            })
+            .await
+    }
+
+    async fn signing_secret(&self, proposed: [u8; 32]) -> Result<[u8; 32]> {
+        self.writer
+            .durable(1, move |tables| {
+                let mut table = tables.transaction.open_table(SIGNING).map_err(storage)?;
+                let kept = table.get(()).map_err(storage)?.map(|guard| guard.value());
+                if kept.is_none() {
+                    table.insert((), proposed).map_err(storage)?;
+                }
+                Ok(kept.unwrap_or(proposed))
+            })
+            .await
     }
 }

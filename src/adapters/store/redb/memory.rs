@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::heads::{Head, Heads};
-use super::keys::Crowds;
+use super::natural_keys::Crowds;
+
 use super::seal::BLOCK_ENTRIES;
 use super::series::{BlockCaches, Entry, SeriesKey};
 use crate::codec::record::PriceRow;

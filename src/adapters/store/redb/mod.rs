@@ -22,7 +22,7 @@ mod symbols;
 mod tables;
 
 mod ids;
-mod keys;
+mod natural_keys;
 mod lookup;
 mod prices;
 
@@ -43,8 +43,10 @@ mod open;
 mod writer;
 
 mod assets;
+mod audit;
 mod dead_letters;
 mod jobs;
+mod keys;
 mod leases;
 mod ledger;
 
@@ -57,12 +59,12 @@ use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 use tokio::sync::watch;
 
-use crate::model::Sequence;
-use crate::ports::{Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::model::{AuditDraft, Sequence};
+use crate::ports::{Effect, Store, StoreError, StoreErrorKind, StoreStatus};
 pub use compact::Compacted;
 use heads::Heads;
 use symbols::Symbols;
-use tables::{SCHEMA_VERSION, Schema};
+use tables::{SCHEMA_VERSION, Schema, Tables};
 use writer::Writer;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -109,12 +111,15 @@ struct Shared {
 }
 
 /// The store of edge mode.
+#[derive(Clone)]
 pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Arc<Writer>,
+    /// Goes into the trail with each change, in views made by `audited`.
+    draft: Option<AuditDraft>,
     /// Held by whoever computes averages.
     turns: Arc<tokio::sync::Mutex<()>>,
-    leases: leases::Leases,
+    leases: Arc<leases::Leases>,
 }
 
 impl RedbStore {
@@ -162,9 +167,27 @@ impl RedbStore {
         Ok(Self {
             shared,
             writer: Arc::new(writer),
+            draft: None,
             turns: Arc::default(),
-            leases: leases::Leases::default(),
+            leases: Arc::default(),
         })
+    }
+
+    /// Runs a change that users ask for, durably; in a view made by `audited` its entry goes with
+    /// it.
+    async fn change<T: Effect + Send + 'static>(
+        &self,
+        rows: usize,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let draft = self.draft.clone();
+        self.writer
+            .durable(rows, move |tables| {
+                let changed = change(tables)?;
+                tables.drafts.extend(draft.map(|draft| draft.concluded(changed.effect())));
+                Ok(changed)
+            })
+            .await
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::series::{PRICES, SeriesKey};
 use super::symbols::Symbols;
 use super::tables::{Counters, SCHEMA_VERSION, Schema, Tables};
-use super::{Result, assets, convert, corrupt, jobs, ledger, storage};
+use super::{Result, assets, audit, convert, corrupt, jobs, keys, ledger, storage};
 use crate::codec::journal::{self, Change};
 use crate::model::{Sequence, Symbol};
 use crate::ports::StoreErrorKind;
@@ -54,6 +54,8 @@ pub(super) fn prepare(
     ledger::create(&transaction)?;
     assets::create(&transaction)?;
     jobs::create(&transaction)?;
+    keys::create(&transaction)?;
+    audit::create(&transaction)?;
     transaction.commit().map_err(storage)?;
     resume(database, names, Sequence::default(), unsealed_entries)
 }

@@ -15,9 +15,9 @@ use super::reader::PriceReader;
 use super::seal::seal;
 use super::series::Series;
 use super::tables::{Schema, Tables};
-use super::{RedbStore, Result, corrupt, storage};
+use super::{RedbStore, Result, assets, audit, corrupt, jobs, keys, ledger, storage};
 use crate::codec::record::{self, PriceRow};
-use crate::model::{Order, Position, PriceId, PriceVersion, Symbol};
+use crate::model::{AssetClass, Order, Position, PriceId, PriceVersion, Symbol};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
 
 #[async_trait]
@@ -60,6 +60,14 @@ enum Place {
     DeadLetters {
         after: u64,
     },
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
+    Keys {
+        n_read: usize,
+    },
+    Audit {
+        after: u64,
+    },
 }
 
 #[async_trait]
@@ -99,6 +107,34 @@ impl Portions {
                 self.place = Place::DeadLetters { after: letter.id };
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Others(others(&self.schema)?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
+            if others.len() == 0 {
+                self.place = Place::Keys { n_read: 0 };
+            }
+        }
+        if let Place::Keys { n_read } = self.place {
+            let mut keys = keys::all(&self.schema.0)?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys { n_read: n_read + room },
+                false => Place::Audit { after: 0 },
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit { after } = self.place
+            && records.len() < limit
+        {
+            let entries = audit::entries_after(&self.schema.0, after, limit - records.len())?;
+            let after = entries.last().map_or(after, |entry| entry.sequence);
+            self.place = Place::Audit { after };
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }
@@ -135,6 +171,15 @@ impl Portions {
     }
 }
 
+fn others(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
+    let mut records = jobs::records(schema)?;
+    records.extend(ledger::all(schema)?.into_iter().map(SnapshotRecord::Ledger));
+    for class in AssetClass::ALL {
+        records.extend(assets::all_of(schema, class)?.into_iter().map(SnapshotRecord::Assets));
+    }
+    Ok(records)
+}
+
 fn load(tables: &mut Tables<'_>, records: Vec<SnapshotRecord>) -> Result<()> {
     let mut loaded = Loaded::default();
     for record in records {
@@ -145,6 +190,11 @@ fn load(tables: &mut Tables<'_>, records: Vec<SnapshotRecord>) -> Result<()> {
                 counters.last_sequence = counters.last_sequence.max(last_sequence.0);
             }
             SnapshotRecord::History(versions) => loaded.add(tables, &versions)?,
+            SnapshotRecord::Job(job) => jobs::load(tables, &job)?,
+            SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger)?,
+            SnapshotRecord::Assets(list) => assets::load(tables, &list)?,
+            SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ())?,
+            SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry])?,
             SnapshotRecord::DeadLetter(letter) => {
                 if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
                     continue;

@@ -9,10 +9,10 @@ use super::heads::Heads;
 use super::memory::{Memory, Staged};
 use super::series::{BlockKey, SeriesKey};
 use super::symbols::Symbols;
-use super::{Result, corrupt, storage};
+use super::{Result, audit, corrupt, storage};
 use crate::codec::journal::Run;
 use crate::codec::record;
-use crate::model::{Position, PriceId, Sequence, Symbol, Timestamp};
+use crate::model::{AuditDraft, Position, PriceId, Sequence, Symbol, Timestamp};
 use crate::ports::StoreErrorKind;
 
 /// Raised when a stored form changes; an older file is converted, a newer one refused.
@@ -98,6 +98,8 @@ pub(super) struct Tables<'t> {
     pub(super) dead_letters: Table<'t, u64, &'static [u8]>,
     pub(super) meta: Table<'t, &'static str, u64>,
     pub(super) counters: Counters,
+    /// Entries for the trail, sealed at the end of the transaction.
+    pub(super) drafts: Vec<AuditDraft>,
     pub(super) names: &'t Symbols,
     /// For tables that few writes touch and that are opened when needed.
     pub(super) transaction: &'t WriteTransaction,
@@ -134,6 +136,7 @@ impl<'t> Tables<'t> {
             dead_letters: transaction.open_table(DEAD_LETTERS).map_err(storage)?,
             meta: transaction.open_table(META).map_err(storage)?,
             counters,
+            drafts: Vec::new(),
             names,
             transaction,
             heads,
@@ -177,6 +180,7 @@ impl<'t> Tables<'t> {
         self.flush_run()?;
         self.seal_what_is_due(unsealed_entries)?;
         self.trim_log(log_history)?;
+        audit::append(self.transaction, std::mem::take(&mut self.drafts))?;
         self.write_counters()
     }
 
