@@ -22,8 +22,8 @@ mod symbols;
 mod tables;
 
 mod ids;
-mod natural_keys;
 mod lookup;
+mod natural_keys;
 mod prices;
 
 mod averages;
@@ -40,6 +40,7 @@ mod snapshot;
 mod compact;
 mod convert;
 mod open;
+mod unfinished;
 mod writer;
 
 mod assets;
@@ -130,8 +131,10 @@ impl RedbStore {
     /// [`StoreErrorKind::Corrupt`] when it is no store or of a newer schema.
     pub fn open(path: &Path, options: &RedbOptions) -> Result<Self> {
         let (file, cache_bytes) = (path.to_owned(), options.cache_bytes);
-        let opener: Opener =
-            Box::new(move || Database::builder().set_cache_size(cache_bytes).create(&file));
+        let opener: Opener = Box::new(move || {
+            unfinished::empty_if_unfinished(&file).map_err(redb::StorageError::from)?;
+            Database::builder().set_cache_size(cache_bytes).create(&file)
+        });
         Self::start(opener, Some(path.to_owned()), options)
     }
 
