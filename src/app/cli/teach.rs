@@ -105,6 +105,25 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "keys",
+        &[
+            ("The first one", "tickerd keys create --role admin --name operator"),
+            (
+                "One that ends by itself, from a running service",
+                "tickerd keys create --expires 90d --url http://127.0.0.1:8000",
+            ),
+            ("Who has which", "tickerd keys list"),
+            ("Refuse one from now on", "tickerd keys revoke a81f03c20009"),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            ("Find what was removed, altered or moved", "tickerd audit verify"),
+            ("To be kept elsewhere", "tickerd audit head"),
+        ],
+    ),
+    (
         "migrate",
         &[
             ("How much would be copied", "tickerd migrate --to full --dry-run"),
