@@ -128,6 +128,8 @@ proptest! {
                 (Position { observed_at, id: PriceId::MIN }, mean)
             })
             .collect();
+        // A block is never empty.
+        prop_assume!(!averages.is_empty());
         let block = AverageBlock::decode(&AverageBlock::encode(window, &averages));
         let block = block.expect("a block");
         let decoded: Vec<(Position, Mean)> = (0..block.len())
