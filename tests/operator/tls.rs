@@ -59,7 +59,7 @@ fn port(service: &Service) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_with_a_certificate_encrypts_and_says_so() {
     let pair = Pair::new();
-    let service = start(&pair, &[("TICKERD_SERVER__HEADER_TIMEOUT", "300ms")]);
+    let service = start(&pair, &[]);
     assert!(service.base.starts_with("https://127.0.0.1:"), "{}", service.base);
     let port = port(&service);
     let url = format!("https://localhost:{port}/health");
@@ -71,12 +71,6 @@ async fn a_service_with_a_certificate_encrypts_and_says_so() {
     plain.get(format!("http://localhost:{port}/health")).send().await.expect_err("encrypted");
     Pair::new().client().get(&url).send().await.expect_err("another certificate");
 
-    // Who connects and says nothing is not waited for.
-    let mut silent = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("connected");
-    silent.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
-    let end = std::io::Read::read_to_end(&mut silent, &mut Vec::new());
-    assert!(end.is_ok_and(|n_bytes| n_bytes == 0), "closed in time");
-
     let mut health = tickerd(&service.directory);
     health.arg("health").envs(pair.settings()).env("TICKERD_SERVER__PORT", &port);
     let output = health.output().expect("it runs");
@@ -85,6 +79,16 @@ async fn a_service_with_a_certificate_encrypts_and_says_so() {
     let mut health = tickerd(&service.directory);
     health.arg("health").envs(Pair::new().settings()).env("TICKERD_SERVER__PORT", &port);
     assert!(!health.output().expect("it runs").status.success());
+}
+
+#[test]
+fn who_connects_and_says_nothing_is_not_waited_for() {
+    let service = start(&Pair::new(), &[("TICKERD_SERVER__HEADER_TIMEOUT", "300ms")]);
+    let address = format!("127.0.0.1:{}", port(&service));
+    let mut silent = std::net::TcpStream::connect(address).expect("connected");
+    silent.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
+    let end = std::io::Read::read_to_end(&mut silent, &mut Vec::new());
+    assert!(end.is_ok_and(|n_bytes| n_bytes == 0), "closed in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
