@@ -81,7 +81,10 @@ impl<'a> ApiExtractor<'a> for RowsBody {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        let text = || MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+        let text = || {
+            let some = MetaSchema { min_length: Some(1), ..MetaSchema::new("string") };
+            MetaSchemaRef::Inline(Box::new(some))
+        };
         let content = FORMATS
             .into_iter()
             .map(|(content_type, format)| MetaMediaType {

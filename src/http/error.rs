@@ -28,7 +28,7 @@ pub struct Problem {
     /// The id of the request, also in `X-Request-Id` and in the log.
     pub request_id: String,
     /// What is wrong with which part of the input.
-    #[oai(skip_serializing_if_is_empty)]
+    #[oai(default, skip_serializing_if_is_empty)]
     pub errors: Vec<ProblemPart>,
 }
 

@@ -21,6 +21,9 @@ use crate::model::{JobConfig, JobId, PollJob, ProviderName, Schedule, Symbol};
 use crate::services::draft::FieldError;
 use crate::services::jobs::{JobFailure, Jobs, MAX_SYMBOLS};
 
+/// Characters of the name of a job.
+const MAX_NAME: usize = 100;
+
 /// What to poll, and how often.
 #[derive(Debug, Object, Deserialize)]
 #[oai(write_only_all)]
@@ -199,6 +202,7 @@ impl JobsApi {
             let invalid = |detail: String| FieldError { field: "provider", detail };
             ProviderName::parse(text).map_err(|error| errors.push(invalid(error.to_string()))).ok()
         });
+        check_name(body.name.as_deref(), &mut errors);
         let (Some(schedule), true) = (schedule, errors.is_empty()) else {
             return Err(errors.into());
         };
@@ -259,6 +263,7 @@ impl JobsApi {
             let schedule = parse_schedule(patch.interval, patch.cron, &mut errors);
             config.schedule = schedule.unwrap_or(config.schedule);
         }
+        check_name(patch.name.as_deref(), &mut errors);
         if patch.name.is_some() {
             config.name = patch.name;
         }
@@ -324,6 +329,16 @@ fn parse_symbols(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Symbol> 
         }
     }
     symbols
+}
+
+fn check_name(name: Option<&str>, errors: &mut Vec<FieldError>) {
+    let fits = |name: &str| {
+        (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    };
+    if name.is_some_and(|name| !fits(name)) {
+        let detail = format!("has 1 to {MAX_NAME} printable characters");
+        errors.push(FieldError { field: "name", detail });
+    }
 }
 
 fn parse_schedule(

@@ -8,8 +8,8 @@ use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
 use super::cursor::MAX_CURSOR_LENGTH;
 use crate::model::{
-    BarInterval, Invalid, JobId, Limit, Order, PriceId, ProviderName, Sequence, Symbol, Timestamp,
-    Window,
+    AssetClass, BarInterval, Invalid, JobId, Limit, Order, PriceId, ProviderName, Sequence, Symbol,
+    Timestamp, Window,
 };
 
 /// Symbols that one parameter may name.
@@ -131,6 +131,7 @@ parameter! {
     /// Symbols in any case, with commas between them.
     SymbolsParam(Vec<Symbol>) = MetaSchema {
         min_length: Some(1),
+        pattern: Some("^[A-Za-z0-9./^=-]{1,32}(,[A-Za-z0-9./^=-]{1,32})*$".into()),
         example: Some("AAPL,BTC-USD,EUR/USD".into()),
         ..MetaSchema::new("string")
     }, |text| {
@@ -148,6 +149,17 @@ parameter! {
         example: Some("price,average".into()),
         ..MetaSchema::new("string")
     }, StreamTypes::parse
+}
+
+parameter! {
+    /// A kind of asset.
+    AssetTypeParam(AssetClass) = MetaSchema {
+        enum_items: AssetClass::ALL.iter().map(|class| class.name().into()).collect(),
+        ..MetaSchema::new("string")
+    }, |text| AssetClass::parse(text).ok_or_else(|| {
+        let choices = AssetClass::ALL.map(AssetClass::name).join(", ");
+        Invalid(format!("is one of {choices}"))
+    })
 }
 
 parameter! {

@@ -14,12 +14,13 @@ use super::cursor::{Cursors, List};
 use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{
-    CursorParam, LimitParam, ProviderParam, SkipParam, SymbolParam, SymbolsParam, next_link,
+    AssetTypeParam, CursorParam, LimitParam, ProviderParam, SkipParam, SymbolParam, SymbolsParam,
+    next_link,
 };
 use super::prices::{PriceRecord, no_price_of};
 use super::values::Exact;
 use super::{ApiSettings, Services, Tag};
-use crate::model::{AssetClass, Attempt, BreakerState, Receipt, Symbol};
+use crate::model::{Attempt, BreakerState, Receipt, Symbol};
 use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
 use crate::services::quotes::{Quotation, QuoteFailure, Quotes};
@@ -351,17 +352,14 @@ impl QuotesApi {
         &self,
         uri: &Uri,
         /// `stocks`, `crypto` or `forex`
-        asset_type: Path<String>,
+        asset_type: Path<AssetTypeParam>,
         /// Part of a symbol or name
         q: Query<Option<String>>,
         limit: Query<Option<LimitParam>>,
         cursor: Query<Option<CursorParam>>,
         skip: Query<Option<SkipParam>>,
     ) -> Result<AssetsAnswer, ApiError> {
-        let class = AssetClass::parse(&asset_type.0).ok_or_else(|| {
-            let choices = AssetClass::ALL.map(AssetClass::name).join(", ");
-            ApiError::invalid_parameter("asset_type", format!("is one of {choices}"))
-        })?;
+        let class = asset_type.0.0;
         let limit = limit.0.map(|limit| limit.0).unwrap_or_default().get();
         let query = q.0.unwrap_or_default();
         let before = cursor.0.map(|cursor| self.cursors.open_number(List::Assets, &cursor.0));

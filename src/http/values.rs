@@ -180,6 +180,11 @@ async fn read(request: &Request, body: Body) -> Result<bytes::Bytes, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // serde would take the members of an object from an array too, by their places.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let detail = "is an array and not an object".to_owned();
+        return Err(ApiError::invalid(vec![ProblemPart { pointer: "#".to_owned(), detail }]));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let malformed = |error: serde_json::Error| {
         ApiError::new(StatusCode::BAD_REQUEST, "malformed-body", format!("not JSON: {error}"))

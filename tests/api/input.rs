@@ -75,6 +75,22 @@ async fn json_that_goes_too_deep_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_array_is_not_taken_for_an_object() {
+    let app = TestApp::start().await;
+    app.post("/prices/poll", r#"{"symbols":["A"]}"#).await;
+    for (method, path, body) in [
+        (Method::POST, "/prices", r#"["A", 1.5]"#),
+        (Method::POST, "/prices/poll", r#" [["A"], 60]"#),
+        (Method::PATCH, "/prices/poll/poll_1", "[null, null]"),
+        (Method::POST, "/v1/keys", r#"["admin"]"#),
+    ] {
+        let answer = app.body(method, path, JSON, body).await;
+        assert_eq!(answer.status, 422, "{path}: {}", answer.text);
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packed_bodies_are_not_unpacked() {
     let app = TestApp::start().await;
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());

@@ -17,6 +17,7 @@ mod redis;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod arbitrary;
 mod bus;
 mod cache;
 mod limiter;

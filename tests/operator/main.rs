@@ -9,6 +9,7 @@ mod upstream;
 mod deploy;
 mod guide;
 mod help;
+mod hostile;
 mod postman;
 mod references;
 mod reload;

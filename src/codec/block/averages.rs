@@ -59,6 +59,9 @@ impl AverageBlock {
         let means = match reader.byte()? {
             SUMS => {
                 let scale = u32::from(reader.byte()?);
+                if scale > MAX_SCALE as u32 {
+                    return Err(DecodeError::invalid(format!("sums with {scale} decimals")));
+                }
                 Means::Sums { scale, sums: Integers::read(&mut reader, n_entries)? }
             }
             EXACT => Means::Exact(

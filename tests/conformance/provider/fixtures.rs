@@ -159,3 +159,26 @@ fn unversioned(path: &str) -> String {
     let segments = path.split('/').filter(|segment| !matches!(*segment, "v1" | "v2" | "v3"));
     segments.collect::<Vec<_>>().join("/")
 }
+
+#[test]
+fn arbitrary_replies_never_panic_a_parser() {
+    let received_at = Timestamp::parse("2026-11-21T12:00:00Z").expect("an instant");
+    let cases = directories().into_iter().flat_map(|directory| Case::read_all(&directory));
+    let mut cases: Vec<Case> =
+        cases.filter(|case| endpoint::out_of_scope(case).is_none()).collect();
+    // As many for each provider as for any other reader of bytes.
+    let mut n_samples = std::collections::BTreeMap::<String, u64>::new();
+    for case in &cases {
+        *n_samples.entry(case.provider.clone()).or_default() += 1;
+    }
+    for case in &mut cases {
+        let n_inputs = crate::arbitrary::n_cases().div_ceil(n_samples[&case.provider]);
+        let endpoint = endpoint::endpoint_of(case);
+        let right = [case.canned.body.clone()];
+        let name = case.name.clone();
+        crate::arbitrary::feed(&name, &right, n_inputs, |bytes| {
+            case.canned.body = bytes.to_vec();
+            let _ = endpoint::parse(case, endpoint, received_at);
+        });
+    }
+}
