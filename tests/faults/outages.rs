@@ -12,8 +12,8 @@ use tokio::process::{Child, Command};
 
 use crate::service::eventually;
 
-/// How long a server is away, and how long it is left alone afterwards, in ms.
-const PAUSE_MILLIS: u64 = 800;
+/// How long a server is away at most, beside what it takes to start.
+const MOST_MILLIS_AWAY: u64 = 800;
 
 /// `TICKERD_TEST_OUTAGES=20 TICKERD_TEST_FULL_KILLS=50` for the figures in docs/faults.md.
 fn count(variable: &str, default: u32) -> u32 {
@@ -125,23 +125,22 @@ fn is_running(pid: u32) -> bool {
     state.is_some_and(|state| state != 'Z')
 }
 
-/// Takes a server away as often as wanted, by turns politely and not.
-async fn disturb(victim: &mut Victim, mut server: Server, n_outages: u32, random: &mut Random) {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60));
-    let http = client.build().expect("a client");
-    let ready = format!("{}/ready", victim.base());
+/// Takes a server away as often as wanted, by turns politely and not, with writes before and after.
+async fn disturb(victim: &Victim, server: &mut Server, n_outages: u32, random: &mut Random) {
     for outage in 0..n_outages {
+        some_writes(victim).await;
         server.take_away(if outage % 2 == 0 { "-KILL" } else { "-INT" }).await;
-        tokio::time::sleep(Duration::from_millis(random.below(PAUSE_MILLIS))).await;
+        tokio::time::sleep(Duration::from_millis(random.below(MOST_MILLIS_AWAY))).await;
         server.bring_back().await;
-        eventually(async || match http.get(&ready).send().await {
-            Ok(answer) => answer.status().is_success(),
-            Err(error) => panic!("the service is gone: {error}"),
-        })
-        .await;
         victim.ask_again();
-        tokio::time::sleep(Duration::from_millis(random.below(PAUSE_MILLIS))).await;
+        some_writes(victim).await;
     }
+}
+
+/// Waits until the clients have written something.
+async fn some_writes(victim: &Victim) {
+    let before = victim.n_written();
+    eventually(async || victim.n_written() >= before + 60).await;
 }
 
 fn assert_clean(name: &str, n_times: u32, report: &Report) {
@@ -164,7 +163,7 @@ fn assert_clean(name: &str, n_times: u32, report: &Report) {
         stream.n_repeated,
     );
     assert!(report.is_clean(), "{name}: {findings:#?} {stream:?} {contradictions:?}");
-    assert!(tally.n_acknowledged() > 100 && findings.n_averages > 100, "{name}: {findings:?}");
+    assert!(findings.n_averages > 20, "{name}: {findings:?}");
 }
 
 fn plan(own: &Own, directory: &Path, seed: u64) -> Plan {
@@ -185,10 +184,13 @@ async fn whatever_of_the_full_mode_is_killed_nothing_is_lost_or_doubled() {
     let Servers { postgres_url, redis_url, kafka_brokers } = &own.urls;
     let directory = tempfile::tempdir().expect("a directory");
     let n_outages = count("TICKERD_TEST_OUTAGES", 1);
-    for (seed, name, url) in
-        [(1, "postgres", postgres_url), (2, "redis", redis_url), (3, "kafka", kafka_brokers)]
-    {
-        let server = own.server(name, url.as_ref());
+    // They run until the end: what was started again ends with its `Server`.
+    let mut servers = [
+        ("postgres", own.server("postgres", postgres_url.as_ref())),
+        ("redis", own.server("redis", redis_url.as_ref())),
+        ("kafka", own.server("kafka", kafka_brokers.as_ref())),
+    ];
+    for (seed, (name, server)) in (1..).zip(&mut servers) {
         let plan = plan(&own, directory.path(), seed);
         let report = run_under(&plan, async |victim: &mut Victim| {
             disturb(victim, server, n_outages, &mut Random(seed)).await;

@@ -30,6 +30,8 @@ const N_SYMBOLS: usize = 8;
 const LIFETIME_MILLIS: std::ops::Range<u64> = 50..500;
 /// How long the stream may take to bring the last change.
 const STREAM_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a client may wait for the answer to its last step once nothing disturbs any more.
+const LAST_ANSWER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -127,6 +129,7 @@ struct Stage {
     /// Counts the kills, and by that the lives of the service.
     life: Arc<AtomicU64>,
     n_read_after_kill: Arc<AtomicU64>,
+    n_written: Arc<AtomicU64>,
 }
 
 /// The service under the clients, and what may be done to it.
@@ -135,6 +138,7 @@ pub struct Victim {
     running: Running,
     address: watch::Sender<String>,
     life: Arc<AtomicU64>,
+    n_written: Arc<AtomicU64>,
     starts: Vec<Duration>,
 }
 
@@ -152,9 +156,9 @@ impl Victim {
         Ok(())
     }
 
-    /// Where it is now.
-    pub fn base(&self) -> &str {
-        &self.running.base
+    /// Steps of all clients that it has answered.
+    pub fn n_written(&self) -> u64 {
+        self.n_written.load(Ordering::SeqCst)
     }
 
     /// Makes every client read something that it was told before.
@@ -205,6 +209,7 @@ pub async fn run_under(
     let stop = CancellationToken::new();
     let life = Arc::new(AtomicU64::new(0));
     let n_read_after_kill = Arc::new(AtomicU64::new(0));
+    let n_written = Arc::new(AtomicU64::new(0));
     // Apart from the numbers that decide about the kills.
     let mut random = Random(!plan.seed);
     let mut clients = JoinSet::new();
@@ -214,6 +219,7 @@ pub async fn run_under(
             stop: stop.clone(),
             life: Arc::clone(&life),
             n_read_after_kill: Arc::clone(&n_read_after_kill),
+            n_written: Arc::clone(&n_written),
         };
         let random = Random(random.below(u64::MAX));
         clients.spawn(async move { write(number, random, &stage).await });
@@ -224,14 +230,16 @@ pub async fn run_under(
     let (n_heard, mut n_heard_so_far) = watch::channel(0_usize);
     listener.spawn(async move { follow(address_of_stream, token, n_heard).await });
 
-    let mut victim = Victim { nursery, running, address, life, starts: Vec::new() };
+    let mut victim = Victim { nursery, running, address, life, n_written, starts: Vec::new() };
     disturb(&mut victim).await?;
 
     stop.cancel();
     let mut journal = Journal::new();
     let mut tally = Tally::default();
     let mut contradictions = Vec::new();
-    for (author, contradiction) in clients.join_all().await {
+    let written = tokio::time::timeout(LAST_ANSWER_DEADLINE, clients.join_all()).await;
+    let written = written.context("the service takes no writes any more, after all is over")?;
+    for (author, contradiction) in written {
         tally.add(&author.tally);
         journal.extend(author.into_journal());
         contradictions.extend(contradiction);
@@ -300,6 +308,7 @@ async fn write_until_stopped(author: &mut Author, stage: &Stage) -> anyhow::Resu
     let mut life = stage.life.load(Ordering::SeqCst);
     while !stage.stop.is_cancelled() {
         client.write_next(author).await?;
+        stage.n_written.fetch_add(1, Ordering::SeqCst);
         let now = stage.life.load(Ordering::SeqCst);
         if now != life {
             life = now;
