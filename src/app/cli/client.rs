@@ -1,5 +1,6 @@
 //! Talking to a running service.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Common;
+use super::out::out;
 use crate::app::config::Config;
 
 /// Which running service to talk to.
@@ -137,12 +139,12 @@ pub(super) async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
     };
     let (status, body) = Client::new(&base, args.remote.key.as_deref())?.get("/ready").await?;
     if args.json {
-        println!("{body}");
+        writeln!(out(), "{body}")?;
     } else {
-        println!("{}", body["status"].as_str().unwrap_or("unknown"));
+        writeln!(out(), "{}", body["status"].as_str().unwrap_or("unknown"))?;
         for (name, check) in body["checks"].as_object().into_iter().flatten() {
             if let Some(detail) = check["detail"].as_str() {
-                println!("  {name}: {detail}");
+                writeln!(out(), "  {name}: {detail}")?;
             }
         }
     }
