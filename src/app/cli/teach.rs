@@ -89,6 +89,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "restore",
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
     ),
+    ("compact", &[("Once much was deleted or imported, the service stopped", "tickerd compact")]),
     (
         "dead-letters",
         &[
@@ -110,7 +111,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("The first one", "tickerd keys create --role admin --name operator"),
             (
                 "One that ends by itself, from a running service",
-                "tickerd keys create --expires 90d --url http://127.0.0.1:8000",
+                "tickerd keys --url http://127.0.0.1:8000 create --expires 90d",
             ),
             ("Who has which", "tickerd keys list"),
             ("Refuse one from now on", "tickerd keys revoke a81f03c20009"),
