@@ -12,4 +12,6 @@ mod help;
 mod output;
 mod postman;
 mod references;
+mod reload;
 mod telemetry;
+mod tls;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Common;
 use super::out::out;
+use super::serve::open_tls;
 use crate::app::config::ConfigErrors;
 
 #[derive(Debug, Args)]
@@ -41,6 +42,7 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
         ConfigVerb::Check { common, json: true } => return check_as_json(common),
         ConfigVerb::Check { common, json: false } => {
             let loaded = common.load(Vec::new())?;
+            open_tls(&loaded.config)?;
             match loaded.file {
                 Some(file) => writeln!(out(), "{} is valid", file.display())?,
                 None => writeln!(out(), "no file; the defaults and the environment are valid")?,
@@ -70,7 +72,10 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
 /// The mistakes are the answer, on standard output; the exit code is that of `check`.
 fn check_as_json(common: &Common) -> anyhow::Result<ExitCode> {
     let (file, mistakes) = match common.load(Vec::new()) {
-        Ok(loaded) => (loaded.file, Vec::new()),
+        Ok(loaded) => {
+            let tls = open_tls(&loaded.config).err();
+            (loaded.file, tls.as_ref().map(super::sentence).into_iter().collect())
+        }
         Err(error) => (None, error.downcast::<ConfigErrors>()?.0),
     };
     let is_valid = mistakes.is_empty();

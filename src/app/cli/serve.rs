@@ -20,6 +20,7 @@ use crate::app::config::{
     BusBackend, CacheBackend, Config, Loaded, LogStyle, Role, Sources, StoreBackend,
 };
 use crate::app::run::{App, VERSION, bind};
+use crate::http::tls::Tls;
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
@@ -49,7 +50,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn load(&self) -> anyhow::Result<Loaded> {
+    fn sources(&self) -> Sources {
         let flags = [
             ("server.host", self.host.clone()),
             ("server.port", self.port.map(|port| port.to_string())),
@@ -57,13 +58,16 @@ impl ServeArgs {
             ("roles", self.roles.clone()),
             ("log.format", self.log_format.clone()),
         ];
-        self.common.load(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
+        self.common
+            .sources(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
     }
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let loaded = args.load()?;
+    let sources = args.sources();
+    let loaded = sources.load()?;
     let config = &loaded.config;
+    let tls = open_tls(config)?;
     let format = match config.log.format {
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
@@ -72,7 +76,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
+    let app = App::build(config, parts, args.demo).await?.encrypted(tls);
     let first_key = match config.roles.contains(&Role::Api) {
         true => app.services().access.create_first().await?,
         false => None,
@@ -89,7 +93,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // Whoever started it may not be listening any more: no reason to stop.
     let _ = writeln!(out(), "{card}");
 
-    let serving = app.run(listener, stop.clone());
+    let serving = app.following(sources, loaded).run(listener, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         outcome = &mut serving => outcome?,
@@ -108,6 +112,14 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What connections are encrypted with, when a certificate is configured.
+///
+/// # Errors
+/// When the files cannot be used; the message names the setting.
+pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    Ok(config.server.tls_files().map(|(cert, key)| Tls::open(cert, key)).transpose()?)
+}
+
 /// What a person wants to know when the service has started.
 fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<String> {
     let config = &loaded.config;
@@ -123,7 +135,7 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
         let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
         say(format!("  roles      {}", roles.join(", ")));
     }
-    let base = url(address);
+    let base = url(config, address);
     if config.roles.contains(&Role::Api) {
         say(format!("  url        {base}/    documentation {base}/docs"));
     } else {
@@ -165,7 +177,7 @@ fn access(config: &Config, app: &App, address: SocketAddr) -> Vec<String> {
     if !config.roles.contains(&Role::Api) {
         return vec!["  access     only /health, /ready and /metrics are served here".into()];
     }
-    let base = url(address);
+    let base = url(config, address);
     if app.services().access.is_open() {
         return vec![
             "  access     open to this machine: no key is asked for until there is one".into(),
@@ -184,13 +196,13 @@ fn access(config: &Config, app: &App, address: SocketAddr) -> Vec<String> {
 }
 
 /// Where the service is reached from this machine.
-fn url(address: SocketAddr) -> String {
+fn url(config: &Config, address: SocketAddr) -> String {
     let host = match address.ip() {
         all if all.is_ipv4() && all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         all if all.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         one => one,
     };
-    format!("http://{}", SocketAddr::new(host, address.port()))
+    format!("{}://{}", config.server.scheme(), SocketAddr::new(host, address.port()))
 }
 
 /// A setting as it may be shown.
