@@ -10,6 +10,7 @@ mod deploy;
 mod guide;
 mod help;
 mod hostile;
+mod output;
 mod postman;
 mod references;
 mod reload;
