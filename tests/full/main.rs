@@ -15,3 +15,4 @@ mod installation;
 mod migrate;
 mod refusals;
 mod roles;
+mod streams;
