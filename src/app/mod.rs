@@ -7,5 +7,6 @@ pub mod config;
 mod demo;
 pub mod migrate;
 mod providers;
+pub mod reload;
 pub mod run;
 pub mod selftest;

@@ -9,6 +9,23 @@ use crate::model::ProviderName;
 use crate::ports::{Clock, PriceProvider};
 use crate::services::route::{Chains, RouterOptions};
 
+/// The fallback chains of a configuration: the default provider first, in each that has it.
+pub(super) fn chains(config: &Config) -> Chains {
+    let first = &config.chains.default_provider;
+    let with_first = |chain: &[ProviderName]| {
+        let mut chain = chain.to_vec();
+        // Stable: the others keep their order.
+        chain.sort_by_key(|name| Some(name) != first.as_ref());
+        chain
+    };
+    Chains {
+        stocks: with_first(&config.chains.stocks),
+        crypto: with_first(&config.chains.crypto),
+        forex: with_first(&config.chains.forex),
+        by_symbol: config.chains.symbols.clone(),
+    }
+}
+
 /// The providers that are on, and how to ask them. The demo has none that uses the network.
 pub(super) fn build(
     config: &Config,
@@ -23,12 +40,7 @@ pub(super) fn build(
         options.chains = demo.chains();
         return (demo.providers(), options);
     }
-    options.chains = Chains {
-        stocks: config.chains.stocks.clone(),
-        crypto: config.chains.crypto.clone(),
-        forex: config.chains.forex.clone(),
-        by_symbol: config.chains.symbols.clone(),
-    };
+    options.chains = chains(config);
     let mut providers = Vec::new();
     for registration in REGISTRY {
         let Some(section) = config.providers.get(registration.name) else { continue };
