@@ -16,3 +16,4 @@ mod doors;
 mod migrate;
 mod refusals;
 mod roles;
+mod streams;

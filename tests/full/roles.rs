@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::installation::{Installation, Process};
 
-/// What streams of an installation have shown: averages by time of their price.
+/// The averages of an installation, with the times of their prices, newest first.
 async fn history(installation: &Installation, api: &Process) -> Vec<(String, String)> {
     let path = "/prices/AAPL/moving-average/history?window=5&limit=1000";
     let (status, rows) = installation.get(api, path).await;

@@ -626,7 +626,8 @@ export interface paths {
          *     place in the log of changes: sent back as `Last-Event-ID` (or `since`) the stream continues
          *     behind it without gap or double, also over a restart of the service. Where the log no longer
          *     reaches back that far, the first message is `event: reset`: read again what you know.
-         *     `event: end` says why the service closes the stream. A comment is sent every 15 s.
+         *     `event: end` says why the service closes the stream: it stops, the client is too slow, the
+         *     store fails, or the key was revoked or has expired. A comment is sent every 15 s.
          */
         get: operations["stream"];
         put?: never;
@@ -664,8 +665,8 @@ export interface paths {
         /**
          * The messages of `/v1/stream` over a WebSocket
          * @description Each is a text `{"type": …, "id": …, "data": …}`. The service closes with code 1001 when it
-         *     stops, 1008 when the client is too slow and 1011 when the store fails. What a client sends
-         *     is not read.
+         *     stops, 1008 when the client is too slow or its key was revoked or has expired, and 1011 when
+         *     the store fails. What a client sends is not read.
          */
         get: operations["stream_ws"];
         put?: never;
