@@ -74,7 +74,13 @@ impl Installation {
 
     /// Starts a process and waits until it listens.
     pub(crate) async fn start(&self, roles: &str) -> Process {
+        self.start_with(roles, &[]).await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn start_with(&self, roles: &str, settings: &[(&str, &str)]) -> Process {
         let mut command = self.command(&["serve", "--port", "0", "--roles", roles]);
+        command.envs(settings.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut card = BufReader::new(child.stdout.take().expect("piped")).lines();
         while let Some(line) = card.next_line().await.expect("its card") {

@@ -12,6 +12,7 @@ mod servers;
 
 mod installation;
 
+mod doors;
 mod migrate;
 mod refusals;
 mod roles;

@@ -11,4 +11,6 @@ mod guide;
 mod help;
 mod postman;
 mod references;
+mod reload;
 mod telemetry;
+mod tls;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::Common;
+use super::serve::open_tls;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
@@ -30,6 +31,7 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     match &args.verb {
         ConfigVerb::Check(common) => {
             let loaded = common.load(Vec::new())?;
+            open_tls(&loaded.config)?;
             match loaded.file {
                 Some(file) => println!("{} is valid", file.display()),
                 None => println!("no file; the defaults and the environment are valid"),

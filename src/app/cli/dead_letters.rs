@@ -15,6 +15,7 @@ use crate::app::backends::Parts;
 use crate::app::config::StoreBackend;
 use crate::app::run::App;
 use crate::http::dead_letters::DeadLetterRecord;
+use crate::model::{Actor, AuditDraft};
 use crate::ports::SystemClock;
 
 /// Letters asked for at once.
@@ -121,21 +122,7 @@ async fn list(place: &Place) -> anyhow::Result<ExitCode> {
 }
 
 async fn letters_of_service(client: &Client) -> anyhow::Result<Vec<Value>> {
-    let mut letters: Vec<Value> = Vec::new();
-    loop {
-        let after = letters.last().map_or(0, |last| last["id"].as_u64().unwrap_or(u64::MAX));
-        let path = format!("/v1/dead-letters?limit={PAGE}&cursor={after}");
-        match client.get(&path).await? {
-            (200, Value::Array(page)) => {
-                let is_last = page.len() < PAGE;
-                letters.extend(page);
-                if is_last {
-                    return Ok(letters);
-                }
-            }
-            (status, body) => return Err(problem(status, &body)),
-        }
-    }
+    client.list(&format!("/v1/dead-letters?limit={PAGE}")).await
 }
 
 async fn letters_of_store(place: &Place) -> anyhow::Result<Vec<Value>> {
@@ -200,7 +187,13 @@ async fn act_on_service(client: &Client, which: &Which, act: &Act) -> anyhow::Re
 async fn act_on_store(place: &Place, which: &Which, act: &Act) -> anyhow::Result<u64> {
     let app = open(place).await?;
     app.work(async |services| {
-        let letters = &services.dead_letters;
+        let action = match act {
+            Act::Replay => "dead-letter.replay",
+            Act::Drop { .. } => "dead-letter.drop",
+        };
+        let now = services.clock.now();
+        let draft = AuditDraft::without_request(now, Actor::Operator, action, "");
+        let letters = services.dead_letters.audited(draft);
         if which.all {
             return Ok(match act {
                 Act::Replay => letters.replay_all().await?,

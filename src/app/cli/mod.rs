@@ -15,6 +15,7 @@ mod import;
 mod keys;
 mod man;
 mod migrate;
+mod pinned;
 mod quote;
 mod selftest;
 mod serve;
@@ -91,11 +92,15 @@ pub struct Common {
 }
 
 impl Common {
-    fn load(&self, mut flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+    fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+        Ok(self.sources(flags).load()?)
+    }
+
+    fn sources(&self, mut flags: Vec<(&'static str, String)>) -> Sources {
         if let Some(directory) = &self.data_dir {
             flags.push(("store.data_dir", directory.display().to_string()));
         }
-        Ok(Sources::of_process(self.config.clone(), flags).load()?)
+        Sources::of_process(self.config.clone(), flags)
     }
 }
 

@@ -9,7 +9,7 @@ use poem_openapi::types::ToJSON;
 use serde_json::Value;
 
 use super::Common;
-use super::client::{Client, Remote, problem, service_of};
+use super::client::{Client, Remote, problem};
 use crate::app::backends::Parts;
 use crate::app::config::Config;
 use crate::app::run::App;
@@ -46,7 +46,7 @@ pub(super) async fn quote(args: QuoteArgs) -> anyhow::Result<ExitCode> {
             match of_store(&config, &symbols).await {
                 Ok(list) => list,
                 Err(error) => {
-                    let service = Client::new(&service_of(&config), key)?;
+                    let service = Client::of_config(&config, key)?;
                     // What keeps the data directory closed is, most often, our own service.
                     if !service.get("/health").await.is_ok_and(|(status, _)| status == 200) {
                         return Err(error);

@@ -15,8 +15,11 @@ use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::backends::Parts;
-use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
+use crate::app::config::{
+    BusBackend, CacheBackend, Config, Loaded, LogStyle, Role, Sources, StoreBackend,
+};
 use crate::app::run::{App, VERSION, bind};
+use crate::http::tls::Tls;
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
@@ -46,7 +49,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn load(&self) -> anyhow::Result<Loaded> {
+    fn sources(&self) -> Sources {
         let flags = [
             ("server.host", self.host.clone()),
             ("server.port", self.port.map(|port| port.to_string())),
@@ -54,13 +57,16 @@ impl ServeArgs {
             ("roles", self.roles.clone()),
             ("log.format", self.log_format.clone()),
         ];
-        self.common.load(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
+        self.common
+            .sources(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
     }
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let loaded = args.load()?;
+    let sources = args.sources();
+    let loaded = sources.load()?;
     let config = &loaded.config;
+    let tls = open_tls(config)?;
     let format = match config.log.format {
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
@@ -69,7 +75,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
+    let app = App::build(config, parts, args.demo).await?.encrypted(tls);
     let first_key = match config.roles.contains(&Role::Api) {
         true => app.services().access.create_first().await?,
         false => None,
@@ -86,7 +92,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // Whoever started it may not be listening any more: no reason to stop.
     let _ = writeln!(std::io::stdout(), "{card}");
 
-    let serving = app.run(listener, stop.clone());
+    let serving = app.following(sources, loaded).run(listener, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         outcome = &mut serving => outcome?,
@@ -105,6 +111,14 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What connections are encrypted with, when a certificate is configured.
+///
+/// # Errors
+/// When the files cannot be used; the message names the setting.
+pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    Ok(config.server.tls_files().map(|(cert, key)| Tls::open(cert, key)).transpose()?)
+}
+
 /// What a person wants to know when the service has started.
 fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<String> {
     let config = &loaded.config;
@@ -120,7 +134,8 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
         let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
         say(format!("  roles      {}", roles.join(", ")));
     }
-    say(format!("  url        http://{address}/    documentation http://{address}/docs"));
+    let base = format!("{}://{address}", config.server.scheme());
+    say(format!("  url        {base}/    documentation {base}/docs"));
     match config.store_backend() {
         StoreBackend::Redb => say(format!("  data       {}", config.store.data_dir.display())),
         StoreBackend::Postgres => {
@@ -147,9 +162,7 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
     }
     if app.services().access.is_open() {
         say("  access     open to this machine: no key is asked for until there is one".into());
-        say(format!(
-            "             make one with `tickerd keys create --role admin --url http://{address}`"
-        ));
+        say(format!("             make one with `tickerd keys create --role admin --url {base}`"));
     } else {
         say("  access     with a key; `tickerd keys create` makes one".into());
     }

@@ -40,6 +40,21 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "keys",
+        &[
+            ("An admin key, while no service runs", "tickerd keys create --role admin --name desk"),
+            ("Through the running service", "tickerd keys list --url http://127.0.0.1:8000"),
+            ("Refused from now on", "tickerd keys revoke a81f03c20009"),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            ("What to keep elsewhere", "tickerd audit head"),
+            ("Whether the trail is as it was written", "tickerd audit verify"),
+        ],
+    ),
+    (
         "quote",
         &[
             (
