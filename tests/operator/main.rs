@@ -9,6 +9,7 @@ mod upstream;
 mod deploy;
 mod guide;
 mod help;
+mod output;
 mod postman;
 mod references;
 mod reload;

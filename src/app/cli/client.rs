@@ -1,5 +1,6 @@
 //! Talking to a running service.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Common;
+use super::out::out;
 use super::pinned::trusting;
 use crate::app::config::Config;
 use crate::http::tls::certificates;
@@ -16,10 +18,10 @@ use crate::http::tls::certificates;
 #[derive(Debug, Args, Clone, Default)]
 pub(super) struct Remote {
     /// A running service, such as <http://127.0.0.1:8000>
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub(super) url: Option<String>,
     /// Its key, if it asks for one
-    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true, global = true)]
     pub(super) key: Option<String>,
 }
 
@@ -182,12 +184,12 @@ pub(super) async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
     };
     let (status, body) = client.get("/ready").await?;
     if args.json {
-        println!("{body}");
+        writeln!(out(), "{body}")?;
     } else {
-        println!("{}", body["status"].as_str().unwrap_or("unknown"));
+        writeln!(out(), "{}", body["status"].as_str().unwrap_or("unknown"))?;
         for (name, check) in body["checks"].as_object().into_iter().flatten() {
             if let Some(detail) = check["detail"].as_str() {
-                println!("  {name}: {detail}");
+                writeln!(out(), "  {name}: {detail}")?;
             }
         }
     }

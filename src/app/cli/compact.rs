@@ -1,5 +1,6 @@
 //! `compact`: the store file as small as its contents allow, and what it will be in a year.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Common;
+use super::out::out;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::backends::redb_options;
 use crate::ports::Store;
@@ -51,15 +53,16 @@ async fn make_small(file: &Path, options: &RedbOptions, as_json: bool) -> anyhow
             "averages": compacted.status.n_averages,
             "bytes_a_price": bytes_a_price,
         });
-        println!("{report}");
+        writeln!(out(), "{report}")?;
     } else {
-        println!(
+        writeln!(
+            out(),
             "{}: {} bytes before, {} after; {n_prices} prices of {bytes_a_price:.1} bytes each, \
              with all that belongs to them",
             file.display(),
             compacted.bytes_before,
             compacted.bytes_after,
-        );
+        )?;
     }
     Ok(())
 }
@@ -84,22 +87,24 @@ async fn measure(file: &Path, options: &RedbOptions, as_json: bool) -> anyhow::R
             "prices_a_day": prices_a_day,
             "bytes_in_a_year": bytes_in_a_year.map(|n_bytes| n_bytes as u64),
         });
-        println!("{report}");
+        writeln!(out(), "{report}")?;
         return Ok(());
     }
-    println!(
+    writeln!(
+        out(),
         "{}: {} bytes, of which {} are in use; {} prices of {bytes_a_price:.1} bytes each, with \
          all that belongs to them",
         file.display(),
         measured.bytes,
         measured.bytes_in_use,
         status.n_prices,
-    );
+    )?;
     match (prices_a_day, bytes_in_a_year) {
-        (Some(prices), Some(n_bytes)) => println!(
+        (Some(prices), Some(n_bytes)) => writeln!(
+            out(),
             "at the pace of the newest prices, {prices:.0} a day, about {n_bytes:.0} bytes in a year"
         ),
-        _ => println!("too few prices to tell how fast it grows"),
-    }
+        _ => writeln!(out(), "too few prices to tell how fast it grows"),
+    }?;
     Ok(())
 }

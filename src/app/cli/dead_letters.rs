@@ -1,6 +1,7 @@
 //! `dead-letters`: deliveries that were given up, of a running service or of a data directory that
 //! nobody has open.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, Remote, problem};
+use super::out::out;
 use crate::app::backends::Parts;
 use crate::app::config::StoreBackend;
 use crate::app::run::App;
@@ -103,20 +105,21 @@ async fn list(place: &Place) -> anyhow::Result<ExitCode> {
         None => letters_of_store(place).await?,
     };
     if place.json {
-        println!("{}", Value::Array(letters));
+        writeln!(out(), "{}", Value::Array(letters))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:>8}  {:<24}  {:<12}  {:>8}  reason", "id", "parked", "key", "attempts");
+    writeln!(out(), "{:>8}  {:<24}  {:<12}  {:>8}  reason", "id", "parked", "key", "attempts")?;
     for letter in &letters {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
-        println!(
+        writeln!(
+            out(),
             "{:>8}  {:<24}  {:<12}  {:>8}  {}",
             letter["id"],
             text("parked_at"),
             text("key"),
             letter["attempts"],
             text("reason")
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -149,9 +152,9 @@ async fn act(place: &Place, which: &Which, act: &Act) -> anyhow::Result<ExitCode
         None => act_on_store(place, which, act).await?,
     };
     if place.json {
-        println!("{}", json!({ act.done(): n_done }));
+        writeln!(out(), "{}", json!({ act.done(): n_done }))?;
     } else {
-        println!("{n_done} dead letters {}", act.done());
+        writeln!(out(), "{n_done} dead letters {}", act.done())?;
     }
     Ok(ExitCode::SUCCESS)
 }

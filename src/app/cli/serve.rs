@@ -1,7 +1,7 @@
 //! `serve` and `openapi`.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Common;
+use super::out::out;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::limiter::local::LocalLimiter;
@@ -90,7 +91,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let card = card.join("\n");
     // Whoever started it may not be listening any more: no reason to stop.
-    let _ = writeln!(std::io::stdout(), "{card}");
+    let _ = writeln!(out(), "{card}");
 
     let serving = app.following(sources, loaded).run(listener, stop.clone());
     tokio::pin!(serving);
@@ -134,8 +135,15 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
         let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
         say(format!("  roles      {}", roles.join(", ")));
     }
-    let base = format!("{}://{address}", config.server.scheme());
-    say(format!("  url        {base}/    documentation {base}/docs"));
+    let base = url(config, address);
+    if config.roles.contains(&Role::Api) {
+        say(format!("  url        {base}/    documentation {base}/docs"));
+    } else {
+        say(format!("  url        {base}/"));
+    }
+    if address.ip().is_unspecified() {
+        say("             and at every other address of this machine".into());
+    }
     match config.store_backend() {
         StoreBackend::Redb => say(format!("  data       {}", config.store.data_dir.display())),
         StoreBackend::Postgres => {
@@ -160,13 +168,41 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
     if demo {
         say("  demo       replay is real history played back, simulated is invented".into());
     }
-    if app.services().access.is_open() {
-        say("  access     open to this machine: no key is asked for until there is one".into());
-        say(format!("             make one with `tickerd keys create --role admin --url {base}`"));
-    } else {
-        say("  access     with a key; `tickerd keys create` makes one".into());
-    }
+    card.extend(access(config, app, address));
     card
+}
+
+/// Who is let in, and how to get a key.
+fn access(config: &Config, app: &App, address: SocketAddr) -> Vec<String> {
+    if !config.roles.contains(&Role::Api) {
+        return vec!["  access     only /health, /ready and /metrics are served here".into()];
+    }
+    let base = url(config, address);
+    if app.services().access.is_open() {
+        return vec![
+            "  access     open to this machine: no key is asked for until there is one".into(),
+            format!("             make one with `tickerd keys create --role admin --url {base}`"),
+        ];
+    }
+    // The file of an edge store belongs to the service as long as it runs.
+    let first = match config.store_backend() {
+        StoreBackend::Redb => "no key left? stop the service; then",
+        StoreBackend::Postgres => "no key left?",
+    };
+    vec![
+        format!("  access     with a key; more by `tickerd keys create --url {base} --key KEY`"),
+        format!("             {first} `tickerd keys create --role admin`"),
+    ]
+}
+
+/// Where the service is reached from this machine.
+fn url(config: &Config, address: SocketAddr) -> String {
+    let host = match address.ip() {
+        all if all.is_ipv4() && all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        all if all.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        one => one,
+    };
+    format!("{}://{}", config.server.scheme(), SocketAddr::new(host, address.port()))
 }
 
 /// A setting as it may be shown.
@@ -176,7 +212,7 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 }
 
 pub(super) async fn openapi() -> anyhow::Result<ExitCode> {
-    println!("{}", document().await?);
+    writeln!(out(), "{}", document().await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

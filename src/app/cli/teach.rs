@@ -12,10 +12,11 @@ Settings come from built-in defaults < tickerd.toml < environment < flags; `tick
 tells every one of them and who set it.
 
 Exit codes:
-  0  done
-  1  failed; the reason is on standard error
-  2  wrong usage
-  3  an import rejected some rows and took the others";
+    0  done
+    1  failed; the reason is on standard error
+    2  wrong usage
+    3  an import rejected some rows and took the others
+  141  whoever read the output stopped reading, as of other programs in a pipe";
 
 /// Examples of each verb: what they do, and the line to type.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
