@@ -27,7 +27,7 @@ pub(crate) fn n_cases() -> u64 {
     given.map_or(500, |text| text.parse().expect("TICKERD_FUZZ_CASES is a count"))
 }
 
-/// Damages what is right; the same damage in every run (SplitMix64).
+/// Damages what is right; the same damage in every run (`SplitMix64`).
 pub(crate) struct Damage(u64);
 
 impl Damage {
