@@ -873,6 +873,7 @@ export interface components {
             raw_data?: unknown;
             source?: string | null;
             symbol?: string | null;
+            /** Format: date-time */
             timestamp?: string | null;
             /** Format: decimal */
             volume?: Decimal | null;
@@ -943,8 +944,11 @@ export interface components {
             /** Format: uint64 */
             interval?: number | null;
             name?: string | null;
-            /** @description `paused` or `active` */
-            status?: string | null;
+            /**
+             * @description `paused` or `active`
+             * @enum {string|null}
+             */
+            status?: "active" | "paused" | null;
             symbols?: string[] | null;
         };
         /**
@@ -1034,7 +1038,7 @@ export interface components {
             cron?: string | null;
             /**
              * Format: uint64
-             * @description Seconds between two runs; either this or `cron`
+             * @description Seconds between two runs; with neither this nor `cron` what `fetch.job_interval` says
              */
             interval?: number | null;
             name?: string | null;
@@ -1048,12 +1052,18 @@ export interface components {
          * @description A key to make.
          */
         NewKeyBody: {
-            /** @description RFC 3339, in the future; never when absent */
+            /**
+             * Format: date-time
+             * @description RFC 3339, in the future; never when absent
+             */
             expires_at?: string | null;
             /** @description What it is for; at most 100 characters */
             name?: string | null;
-            /** @description `read`, `write` or `admin` */
-            role: string;
+            /**
+             * @description `read`, `write` or `admin`
+             * @enum {string}
+             */
+            role: "read" | "write" | "admin";
         };
         /**
          * NewPrice
@@ -1075,7 +1085,10 @@ export interface components {
             source?: string | null;
             /** @description 1 to 32 characters of `A-Z 0-9 . - / ^ =`, in any case. */
             symbol: string;
-            /** @description RFC 3339; now when absent. */
+            /**
+             * Format: date-time
+             * @description RFC 3339; now when absent.
+             */
             timestamp?: string | null;
             /** Format: decimal */
             volume?: Decimal | null;
@@ -1129,7 +1142,7 @@ export interface components {
             /** @description What happened this time. */
             readonly detail: string;
             /** @description What is wrong with which part of the input. */
-            readonly errors: components["schemas"]["ProblemPart"][];
+            readonly errors?: components["schemas"]["ProblemPart"][] | null;
             /** @description The id of the request, also in `X-Request-Id` and in the log. */
             readonly request_id: string;
             /**
@@ -1294,6 +1307,8 @@ export interface components {
             readonly demo: boolean;
             /** @description `edge` or `full` */
             readonly mode: string;
+            /** @description Nobody needs a key: only this machine can reach the service, and there is no key yet */
+            readonly open: boolean;
             /**
              * Format: uint64
              * @description Events committed and not yet safely on the bus
@@ -1753,7 +1768,6 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
-                /** @description Behind this job */
                 cursor?: string;
                 limit?: number;
             };
@@ -1763,8 +1777,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1927,23 +1944,26 @@ export interface operations {
     assets: {
         parameters: {
             query?: {
-                /** @description How many to leave out: the `count` of earlier pages */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
                 /** @description Part of a symbol or name */
                 q?: string;
+                skip?: number;
             };
             header?: never;
             path: {
                 /** @description `stocks`, `crypto` or `forex` */
-                asset_type: string;
+                asset_type: "stocks" | "crypto" | "forex";
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1959,8 +1979,7 @@ export interface operations {
                 action?: string;
                 /** @description Only what this actor did */
                 actor?: string;
-                /** @description Only entries before this sequence */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;
@@ -2034,8 +2053,7 @@ export interface operations {
     list_dead_letters: {
         parameters: {
             query?: {
-                /** @description Behind this letter */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;

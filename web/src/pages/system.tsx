@@ -126,7 +126,7 @@ function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(): void }) 
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const days = Number(form.get("days"));
     const name = String(form.get("name"));
-    const body = { role: String(form.get("role")), ...(name ? { name } : {}), ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}) };
+    const body = { role: String(form.get("role")) as "read" | "write" | "admin", ...(name ? { name } : {}), ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}) };
     try {
       const { key } = await ask("create the key", api.POST("/v1/keys", { body }));
       onClose();
