@@ -1034,7 +1034,7 @@ export interface components {
             cron?: string | null;
             /**
              * Format: uint64
-             * @description Seconds between two runs; either this or `cron`
+             * @description Seconds between two runs; with neither this nor `cron` what `fetch.job_interval` says
              */
             interval?: number | null;
             name?: string | null;
@@ -1294,6 +1294,8 @@ export interface components {
             readonly demo: boolean;
             /** @description `edge` or `full` */
             readonly mode: string;
+            /** @description Nobody needs a key: only this machine can reach the service, and there is no key yet */
+            readonly open: boolean;
             /**
              * Format: uint64
              * @description Events committed and not yet safely on the bus
@@ -1753,7 +1755,6 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
-                /** @description Behind this job */
                 cursor?: string;
                 limit?: number;
             };
@@ -1763,8 +1764,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1927,11 +1931,11 @@ export interface operations {
     assets: {
         parameters: {
             query?: {
-                /** @description How many to leave out: the `count` of earlier pages */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
                 /** @description Part of a symbol or name */
                 q?: string;
+                skip?: number;
             };
             header?: never;
             path: {
@@ -1942,8 +1946,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1959,8 +1966,7 @@ export interface operations {
                 action?: string;
                 /** @description Only what this actor did */
                 actor?: string;
-                /** @description Only entries before this sequence */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;
@@ -2034,8 +2040,7 @@ export interface operations {
     list_dead_letters: {
         parameters: {
             query?: {
-                /** @description Behind this letter */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;
