@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::config::{BusBackend, CacheBackend, Config, StoreBackend};
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
-use crate::ports::{Clock, EventBus, QuoteCache, Store};
+use crate::ports::{Clock, EventBus, Limiter, QuoteCache, Store};
 
 /// The backends a service stands on. Tests put in their own.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub cache: Arc<dyn QuoteCache>,
     pub bus: Arc<dyn EventBus>,
+    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -29,7 +31,8 @@ impl Parts {
         let store = open_store(config).await?;
         let cache = open_cache(config, &clock).await?;
         let bus = open_bus(config).await?;
-        Ok(Self { store, cache, bus, clock })
+        let limiter = Arc::new(LocalLimiter::new(Arc::clone(&clock)));
+        Ok(Self { store, cache, bus, limiter, clock })
     }
 }
 

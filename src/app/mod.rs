@@ -7,3 +7,4 @@ pub mod config;
 pub mod migrate;
 mod providers;
 pub mod run;
+pub mod selftest;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -11,16 +12,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::backends::Parts;
+use super::backup;
 use super::config::{CacheBackend, Config, Role, Setting, StoreBackend};
 use super::providers::DEMO_SEED;
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
+use crate::http::doors::DoorSettings;
 use crate::http::server::{ServerLimits, serve};
 use crate::http::{self, ApiSettings, Services, ShownSetting};
-use crate::model::Symbol;
+use crate::model::{Quota, Symbol};
 use crate::ports::{Clock, PriceProvider};
+use crate::services::access::Access;
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
+use crate::services::dead_letters::DeadLetters;
 use crate::services::feed::Feed;
 use crate::services::fetch::PriceFetch;
 use crate::services::follower::CacheFollower;
@@ -49,6 +54,7 @@ pub struct App {
     services: Services,
     api: ApiSettings,
     limits: ServerLimits,
+    stop_notice: Duration,
     averager: Averager,
     relay: Relay,
     feeds: Vec<Feed>,
@@ -65,7 +71,14 @@ impl App {
     /// # Errors
     /// When the store cannot tell what the providers' budgets have left.
     pub async fn build(config: &Config, parts: Parts, demo: bool) -> anyhow::Result<Self> {
-        let Parts { store, cache, bus, clock } = parts.clone();
+        let Parts { store, cache, bus, limiter, clock } = parts.clone();
+        let access = Access::open(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            config.server.host.is_loopback(),
+            config.access.api_key.reveal(),
+        )
+        .await?;
         let holder = holder(config);
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&store),
@@ -137,27 +150,27 @@ impl App {
             router,
             assets,
             jobs,
+            dead_letters: Arc::new(DeadLetters::new(Arc::clone(&store), Arc::clone(&bus))),
+            backup: backup::opener(&store),
             health,
             gauges: Arc::new(gauges),
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
+            access: Arc::new(access),
+            limiter,
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
-        };
-        let settings = AveragerSettings {
-            group: config.averages.group.clone(),
-            windows,
-            max_attempts: config.averages.max_attempts,
         };
         Ok(Self {
             averager: Averager::new(
                 Arc::clone(&store),
                 Arc::clone(&bus),
                 Arc::clone(&clock),
-                settings,
+                averager_settings(config),
             ),
             relay: Relay::new(store, bus, Arc::clone(&clock)),
             feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
             api: api_settings(config, demo),
+            stop_notice: config.server.stop_notice,
             limits: ServerLimits {
                 max_connections: config.server.max_connections,
                 header_timeout: config.server.header_timeout,
@@ -202,7 +215,7 @@ impl App {
         http::openapi_json(&self.services, &self.api)
     }
 
-    /// Serves until `stop`, then ends in the order of the data: no more requests, then the feeds,
+    /// Serves until `stop`, says so for a while, then ends in the order of the data: no more requests, then the feeds,
     /// then relay and averager, then the store. What is not published stays in the outbox.
     ///
     /// # Errors
@@ -210,12 +223,14 @@ impl App {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let does = |role| self.roles.contains(&role);
         let endpoint = if does(Role::Api) {
-            http::endpoint(&self.services, &self.api)
+            http::endpoint(&self.services, &self.api).0
         } else {
             http::probes(&self.services, &self.api)
         };
         let mut feeds = JoinSet::new();
         if does(Role::Api) {
+            let (access, token) = (Arc::clone(&self.services.access), stop.clone());
+            feeds.spawn(async move { access.run(token).await });
             let (live, token) = (Arc::clone(&self.services.live), stop.clone());
             feeds.spawn(async move { live.run(token).await });
         }
@@ -248,12 +263,16 @@ impl App {
             tasks.spawn(async move { lead.run("relay", token, |turn| relay.run(turn)).await });
         }
         let health = Arc::clone(&self.services.health);
-        let stopping = stop.clone();
+        let (closing, notice) = (CancellationToken::new(), self.stop_notice);
+        let close = closing.clone();
         feeds.spawn(async move {
-            stopping.cancelled().await;
+            stop.cancelled().await;
             health.stop();
+            // Whoever sends requests here sees it in /ready before connections are refused.
+            tokio::time::sleep(notice).await;
+            close.cancel();
         });
-        serve(listener, endpoint, &self.limits, stop).await;
+        serve(listener, endpoint, &self.limits, closing).await;
         feeds.join_all().await;
         pipeline.cancel();
         tasks.join_all().await;
@@ -265,6 +284,25 @@ impl App {
     /// # Errors
     /// When the store fails.
     pub async fn drain(self, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        self.work(async |services| {
+            loop {
+                let depth = services.store.depth().await?;
+                progress(depth);
+                if depth == 0 {
+                    return Ok(());
+                }
+                services.clock.sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await?
+    }
+
+    /// Does something with the services while relay and averager run, and closes the store: for
+    /// verbs that need no server.
+    ///
+    /// # Errors
+    /// When the store does not close.
+    pub async fn work<T>(self, work: impl AsyncFnOnce(&Services) -> T) -> anyhow::Result<T> {
         let pipeline = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let (relay, averager) = (self.relay, self.averager);
@@ -272,17 +310,11 @@ impl App {
         tasks.spawn(async move { averager.run(token).await });
         let token = pipeline.clone();
         tasks.spawn(async move { relay.run(token).await });
-        loop {
-            let depth = self.parts.store.depth().await?;
-            progress(depth);
-            if depth == 0 {
-                break;
-            }
-            self.parts.clock.sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let done = work(&self.services).await;
         pipeline.cancel();
         tasks.join_all().await;
-        self.parts.store.close().await.context("the store did not close cleanly")
+        self.parts.store.close().await.context("the store did not close cleanly")?;
+        Ok(done)
     }
 }
 
@@ -292,6 +324,15 @@ fn holder(config: &Config) -> String {
     match config.store_backend() {
         StoreBackend::Redb => "edge".into(),
         StoreBackend::Postgres => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
+/// What the averager is told, here and wherever else averages are computed.
+pub(super) fn averager_settings(config: &Config) -> AveragerSettings {
+    AveragerSettings {
+        group: config.averages.group.clone(),
+        windows: config.averages.windows.clone(),
+        max_attempts: config.averages.max_attempts,
     }
 }
 
@@ -308,7 +349,13 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         max_body_bytes: config.server.max_body_bytes,
         max_batch_bytes: config.server.max_batch_bytes,
         body_timeout: config.server.body_timeout,
-        allowed_hosts,
+        doors: DoorSettings {
+            allowed_hosts,
+            cors_origins: config.server.cors_origins.clone(),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            quota: Quota { requests: config.limits.requests, window: config.limits.window },
+            routes: config.limits.routes.clone(),
+        },
         demo,
         version: VERSION,
         mode: config.mode.name(),

@@ -1,6 +1,8 @@
 //! Floor 1: bytes that outlive a release. Every stored or published form has a version and a
 //! decoder that answers a typed error for what it does not know.
 
+pub mod access;
+pub mod audit;
 mod bytes;
 pub mod cached;
 pub mod event;

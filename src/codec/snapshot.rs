@@ -5,10 +5,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use super::DecodeError;
+use super::{DecodeError, job, ledger};
 use crate::model::{
-    Amount, Currency, DeadLetter, ExternalId, Observation, Price, PriceId, PriceVersion,
-    ProviderName, RawPayload, Sequence, SnapshotRecord, Symbol, TimeSource, Timestamp,
+    Amount, ApiKey, AssetClass, AuditDraft, AuditEntry, AuditHash, Currency, DeadLetter,
+    ExternalId, JobId, KeyId, Observation, Price, PriceId, PriceVersion, ProviderName, RawPayload,
+    Role, Sequence, SnapshotRecord, Symbol, TimeSource, Timestamp,
 };
 
 /// The version of the format, in its first line.
@@ -16,6 +17,7 @@ pub const FORMAT: u32 = 1;
 
 /// One line of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "lines are looked at one at a time")]
 pub enum Line {
     Record(SnapshotRecord),
     /// The last line: the records before it, and the SHA-256 of their lines in hexadecimal.
@@ -49,6 +51,42 @@ enum Wire {
         payload: Vec<u8>,
         headers: Vec<(String, String)>,
         parked_at: String,
+    },
+    /// The row is JSON with a version of its own, and so are those below.
+    Job {
+        id: u64,
+        row: String,
+    },
+    Ledger {
+        provider: String,
+        row: String,
+    },
+    Assets {
+        class: String,
+        provider: String,
+        row: String,
+    },
+    Key {
+        id: String,
+        name: Option<String>,
+        role: String,
+        secret_sha256: String,
+        created_at: String,
+        expires_at: Option<String>,
+        last_used_at: Option<String>,
+        revoked_at: Option<String>,
+    },
+    Audit {
+        sequence: u64,
+        at: String,
+        actor: String,
+        address: String,
+        request_id: String,
+        action: String,
+        target: String,
+        outcome: String,
+        previous_hash: String,
+        hash: String,
     },
     End {
         records: u64,
@@ -88,6 +126,20 @@ pub fn encode(line: &Line) -> Vec<u8> {
             headers: letter.headers.clone(),
             parked_at: letter.parked_at.to_string(),
         },
+        Line::Record(SnapshotRecord::Job(job)) => {
+            Wire::Job { id: job.id.0, row: text(job::encode(job)) }
+        }
+        Line::Record(SnapshotRecord::Ledger(ledger)) => Wire::Ledger {
+            provider: ledger.provider.to_string(),
+            row: text(ledger::encode_ledger(ledger)),
+        },
+        Line::Record(SnapshotRecord::Assets(list)) => Wire::Assets {
+            class: list.class.name().to_owned(),
+            provider: list.provider.to_string(),
+            row: text(ledger::encode_assets(list)),
+        },
+        Line::Record(SnapshotRecord::Key(key)) => key_to_wire(key),
+        Line::Record(SnapshotRecord::Audit(entry)) => entry_to_wire(entry),
         Line::End { n_records, sha256 } => {
             Wire::End { records: *n_records, sha256: sha256.clone() }
         }
@@ -112,7 +164,7 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
                     .ok_or_else(|| DecodeError::invalid(format!("no price id: {id}")))?,
                 symbol: Symbol::parse(&symbol).map_err(DecodeError::invalid)?,
                 observed_at: Timestamp::parse(&timestamp).map_err(DecodeError::invalid)?,
-                provider: ProviderName::parse(&source).map_err(DecodeError::invalid)?,
+                provider: name(&source)?,
                 external_id: external_id
                     .map(|id| ExternalId::parse(&id))
                     .transpose()
@@ -133,9 +185,105 @@ pub fn decode(bytes: &[u8]) -> Result<Line, DecodeError> {
                 parked_at,
             })
         }
+        Wire::Job { id, row } => SnapshotRecord::Job(job::decode(JobId(id), row.as_bytes())?),
+        Wire::Ledger { provider, row } => {
+            SnapshotRecord::Ledger(ledger::decode_ledger(name(&provider)?, row.as_bytes())?)
+        }
+        Wire::Assets { class, provider, row } => {
+            let class = AssetClass::parse(&class)
+                .ok_or_else(|| DecodeError::invalid(format!("no asset class: {class}")))?;
+            let list = ledger::decode_assets(class, name(&provider)?, row.as_bytes())?;
+            SnapshotRecord::Assets(list)
+        }
+        Wire::Key {
+            id,
+            name,
+            role,
+            secret_sha256,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        } => SnapshotRecord::Key(ApiKey {
+            id: KeyId::parse(&id).map_err(DecodeError::invalid)?,
+            name,
+            role: Role::parse(&role).map_err(DecodeError::invalid)?,
+            secret_hash: hash(&secret_sha256)?.0,
+            created_at: time(&created_at)?,
+            expires_at: expires_at.as_deref().map(time).transpose()?,
+            last_used_at: last_used_at.as_deref().map(time).transpose()?,
+            revoked_at: revoked_at.as_deref().map(time).transpose()?,
+        }),
+        Wire::Audit {
+            sequence,
+            at,
+            actor,
+            address,
+            request_id,
+            action,
+            target,
+            outcome,
+            previous_hash,
+            hash: own_hash,
+        } => {
+            let at = time(&at)?;
+            SnapshotRecord::Audit(AuditEntry {
+                sequence,
+                draft: AuditDraft { at, actor, address, request_id, action, target, outcome },
+                previous_hash: hash(&previous_hash)?,
+                hash: hash(&own_hash)?,
+            })
+        }
         Wire::End { records, sha256 } => return Ok(Line::End { n_records: records, sha256 }),
     };
     Ok(Line::Record(record))
+}
+
+fn name(text: &str) -> Result<ProviderName, DecodeError> {
+    ProviderName::parse(text).map_err(DecodeError::invalid)
+}
+
+fn text(row: Vec<u8>) -> String {
+    String::from_utf8(row).expect("JSON is text")
+}
+
+fn time(text: &str) -> Result<Timestamp, DecodeError> {
+    Timestamp::parse(text).map_err(DecodeError::invalid)
+}
+
+fn hash(text: &str) -> Result<AuditHash, DecodeError> {
+    AuditHash::parse(text).map_err(DecodeError::invalid)
+}
+
+fn key_to_wire(key: &ApiKey) -> Wire {
+    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+    Wire::Key {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        role: key.role.name().to_owned(),
+        secret_sha256: AuditHash(key.secret_hash).to_string(),
+        created_at: key.created_at.to_string(),
+        expires_at: text(key.expires_at),
+        last_used_at: text(key.last_used_at),
+        revoked_at: text(key.revoked_at),
+    }
+}
+
+fn entry_to_wire(entry: &AuditEntry) -> Wire {
+    let AuditDraft { at, actor, address, request_id, action, target, outcome } =
+        entry.draft.clone();
+    Wire::Audit {
+        sequence: entry.sequence,
+        at: at.to_string(),
+        actor,
+        address,
+        request_id,
+        action,
+        target,
+        outcome,
+        previous_hash: entry.previous_hash.to_string(),
+        hash: entry.hash.to_string(),
+    }
 }
 
 /// What all versions of a price share.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use poem::http::{StatusCode, header};
+use poem::web::Data;
 use poem::{Body, Request, RequestBody};
 use poem_openapi::payload::Json;
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, Object, OpenApi};
 
+use super::doors::Caller;
 use super::error::ApiError;
 use super::prices::NewPrice;
 use super::{ApiSettings, Services, Tag};
@@ -154,10 +156,16 @@ impl BatchApi {
     /// `POST /prices`. A rejected row does not stop the rest. Rows are stored in portions; when the
     /// request ends early, send all of it again: what was stored counts as duplicates.
     #[oai(path = "/batch", method = "post", operation_id = "store_prices")]
-    async fn store(&self, rows: RowsBody) -> Result<Json<BatchReport>, ApiError> {
+    async fn store(
+        &self,
+        caller: Data<&Caller>,
+        rows: RowsBody,
+    ) -> Result<Json<BatchReport>, ApiError> {
         let columns = Columns { refuse_unknown: true, ..Columns::default() };
+        // An entry for each portion that is stored.
+        let ingest = self.ingest.audited(caller.draft("price.batch", ""));
         let mut bulk = Bulk::new(
-            Arc::clone(&self.ingest),
+            Arc::new(ingest),
             BulkOptions {
                 format: rows.format,
                 columns,

@@ -49,11 +49,27 @@ pub struct ApiError {
     pub detail: String,
     pub errors: Vec<ProblemPart>,
     pub retry_after_secs: Option<u64>,
+    /// The methods of a path, when another was used.
+    pub allow: Option<String>,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_secs: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_secs: None,
+            allow: None,
+        }
+    }
+
+    /// The path is there, but not with this method; `allow` are those it has.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        let detail = format!("the method is not allowed here; there are: {allow}");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self { allow: Some(allow.to_owned()), ..Self::new(status, "method-not-allowed", detail) }
     }
 
     pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
@@ -88,6 +104,10 @@ impl ApiError {
             "unknown-symbol" => "There is no price of this symbol",
             "not-enough-data" => "There are not enough prices",
             "price-conflict" => "Another value is stored already",
+            "key-missing" | "key-unknown" | "key-revoked" | "key-expired" => "A key is needed",
+            "role-missing" => "The key may not do this",
+            "host-not-allowed" => "This page or host name is not served",
+            "rate-limited" => "Too many requests",
             "overloaded" => "Too much work is waiting",
             "store-full" => "The disk is full",
             "store-unavailable" => "The store does not answer",
@@ -165,6 +185,13 @@ impl IntoResponse for ApiError {
         if let Some(secs) = self.retry_after_secs {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
+        if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"tickerd\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -182,7 +209,7 @@ impl Payload for ProblemPayload {
 }
 
 /// The statuses any operation can answer besides its own.
-const STATUSES: [(u16, &str); 13] = [
+const STATUSES: [(u16, &str); 14] = [
     (400, "The body cannot be read"),
     (403, "This host name is not served"),
     (404, "There is no such thing"),
@@ -190,6 +217,7 @@ const STATUSES: [(u16, &str); 13] = [
     (408, "The body took too long to arrive"),
     (409, "The request contradicts what is stored"),
     (413, "The body is too large"),
+    (414, "The address is too long"),
     (415, "The content type is not accepted"),
     (422, "The input is not valid"),
     (429, "Too many requests"),

@@ -1,105 +1,143 @@
-//! What every request passes: request id, host check, old paths, query names, and on the way back
-//! problem bodies, security headers and metrics.
+//! What every request passes: request id, host check, old paths, the doors, query names, and on the
+//! way back problem bodies, security headers and metrics.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use poem::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
 use poem_openapi::types::ToJSON;
 use tracing::Instrument;
 
 use super::ApiSettings;
+use super::doors::{Doors, LimitNote};
 use super::error::{ApiError, from_framework};
-use super::query_names::QueryNames;
+use super::operations::Meant;
 use super::values::BodyLimits;
 use crate::ports::Clock;
 use crate::telemetry::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-opener-policy");
 const DEMO: HeaderName = HeaderName::from_static("x-tickerd-demo");
 
 /// The prefix old clients use; every path answers under it too.
 const OLD_PREFIX: &str = "/api/v1";
 
+/// The longest address of a request that is looked at.
+const MAX_URI_BYTES: usize = 8 * 1024;
+
 /// Stands before the routes.
 pub struct Front<E> {
     routes: E,
-    names: QueryNames,
+    doors: Arc<Doors>,
     settings: ApiSettings,
     /// Tells this process's request ids from those of others.
     epoch: u64,
     n_requests: AtomicU64,
 }
 
+/// The request means no operation: only what is no part of the API may answer it.
+#[derive(Clone, Copy)]
+pub struct NoOperation;
+
 impl<E: Endpoint> Front<E> {
-    pub fn new(routes: E, names: QueryNames, settings: ApiSettings, clock: &dyn Clock) -> Self {
+    pub fn new(routes: E, doors: Arc<Doors>, settings: ApiSettings, clock: &dyn Clock) -> Self {
         let epoch = clock.now().as_micros().unsigned_abs();
-        Self { routes, names, settings, epoch, n_requests: AtomicU64::new(0) }
+        Self { routes, doors, settings, epoch, n_requests: AtomicU64::new(0) }
     }
 
     /// The caller's id when it is fit to be logged, else one of our own.
-    fn request_id(&self, request: &Request) -> String {
+    fn request_id(&self, request: &Request) -> Arc<str> {
         let fit = |id: &&str| {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
         };
         match request.header(&REQUEST_ID).filter(fit) {
-            Some(id) => id.to_owned(),
+            Some(id) => id.into(),
             None => {
                 let number = self.n_requests.fetch_add(1, Ordering::Relaxed);
-                format!("{:x}-{number:x}", self.epoch)
+                format!("{:x}-{number:x}", self.epoch).into()
             }
         }
     }
 
-    fn check_host(&self, request: &Request) -> Result<(), ApiError> {
-        let allowed = &self.settings.allowed_hosts;
-        if allowed.is_empty() {
-            return Ok(());
-        }
-        let authority = request
-            .header(header::HOST)
-            .map(str::to_owned)
-            .or_else(|| request.uri().authority().map(ToString::to_string))
-            .unwrap_or_default();
-        let host = host_of(&authority);
-        let origin_ok = request.header(header::ORIGIN).is_none_or(|origin| {
-            let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
-            is_allowed(allowed, host_of(authority))
-        });
-        if !is_allowed(allowed, host) {
-            return Err(refused(format!(
-                "the host name `{}` is not served; name it in `server.allowed_hosts`",
-                host.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
-            )));
-        }
-        if !origin_ok {
-            return Err(refused(
-                "a page of another origin may not use this service; name its host in \
-                 `server.allowed_hosts`",
-            ));
-        }
-        Ok(())
-    }
-
-    async fn answer(&self, mut request: Request) -> Response {
-        if let Err(error) = self.check_host(&request) {
+    async fn answer(&self, mut request: Request, request_id: &Arc<str>) -> Response {
+        if let Err(error) = self.doors.check_host(&request) {
             return error.into_response();
+        }
+        if request.uri().path_and_query().map_or(0, |uri| uri.as_str().len()) > MAX_URI_BYTES {
+            let detail = format!("an address has at most {MAX_URI_BYTES} bytes");
+            return ApiError::new(StatusCode::URI_TOO_LONG, "uri-too-long", detail).into_response();
+        }
+        let cross_origin = self.doors.cross_origin(&request);
+        if let Some(origin) = &cross_origin
+            && request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return preflight(origin.clone());
         }
         if let Some(uri) = canonical(request.uri()) {
             *request.uri_mut() = uri;
         }
-        if let Err(error) = self.names.check(request.method(), request.uri()) {
-            return error.into_response();
+        let (note, admitted) = self.admit(&mut request, request_id).await;
+        let mut response = match admitted {
+            Ok(()) => self.call(request).await,
+            Err((operation, error)) => {
+                let mut response = error.into_response();
+                response.set_data(OperationId(operation));
+                response
+            }
+        };
+        if let Some(note) = note {
+            note.write(&mut response);
         }
-        request.set_data(BodyLimits {
-            max_bytes: self.settings.max_body_bytes,
-            timeout: self.settings.body_timeout,
+        if let Some(origin) = cross_origin {
+            may_be_read_by(&mut response, origin);
+        }
+        response
+    }
+
+    /// Finds out what a request means and whether its caller may have it; an error comes with the
+    /// operation that it is counted under.
+    async fn admit(
+        &self,
+        request: &mut Request,
+        request_id: &Arc<str>,
+    ) -> (Option<LimitNote>, Result<(), (&'static str, ApiError)>) {
+        let operations = self.doors.operations();
+        let operation = match operations.find(request.method(), request.uri().path()) {
+            Meant::Operation(operation) => operation,
+            Meant::OtherMethods(methods) => {
+                let allow: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
+                return (None, Err(("other", ApiError::method_not_allowed(&allow.join(", ")))));
+            }
+            Meant::Nothing => {
+                request.set_data(NoOperation);
+                return (None, Ok(()));
+            }
+        };
+        let (note, admitted) = self.doors.admit(request, operation, request_id).await;
+        let checked = admitted.and_then(|caller| {
+            operation.check_query(request.uri())?;
+            if let Some(caller) = caller {
+                request.set_data(caller);
+            }
+            request.set_data(BodyLimits {
+                max_bytes: self.settings.max_body_bytes,
+                timeout: self.settings.body_timeout,
+            });
+            Ok(())
         });
+        (note, checked.map_err(|error| (operation.id, error)))
+    }
+
+    async fn call(&self, request: Request) -> Response {
         match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => {
@@ -132,8 +170,14 @@ impl<E: Endpoint> Front<E> {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::X_FRAME_OPTIONS, "DENY"),
             (header::REFERRER_POLICY, "no-referrer"),
+            (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
+        }
+        // Pages bring a policy of their own; nothing else is a page.
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+            headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
         }
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -147,6 +191,32 @@ impl<E: Endpoint> Front<E> {
     }
 }
 
+/// Allows what a page of another origin has to ask for before it sends its request.
+fn preflight(origin: HeaderValue) -> Response {
+    let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, x-api-key, x-request-id, last-event-id",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    may_be_read_by(&mut response, origin);
+    response
+}
+
+fn may_be_read_by(response: &mut Response, origin: HeaderValue) {
+    let exposed = "link, location, ratelimit, ratelimit-policy, retry-after, x-request-id";
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}
+
 impl<E: Endpoint> Endpoint for Front<E> {
     type Output = Response;
 
@@ -155,8 +225,9 @@ impl<E: Endpoint> Endpoint for Front<E> {
         let request_id = self.request_id(&request);
         // Whatever is logged on the way of this request carries its id. At `info` there is no span,
         // because one costs as much as a fifth of a whole request.
-        let span = tracing::debug_span!("request", request_id);
-        let mut response = self.answer(request).instrument(span.clone()).await;
+        let id = &*request_id;
+        let span = tracing::debug_span!("request", request_id = id);
+        let mut response = self.answer(request, &request_id).instrument(span.clone()).await;
         let operation = response.data::<OperationId>().map_or("other", |operation| operation.0);
         self.finish(&mut response, &request_id);
         let status = response.status().as_u16();
@@ -164,7 +235,13 @@ impl<E: Endpoint> Endpoint for Front<E> {
         metrics::http_request(operation, status, elapsed);
         let duration_us = elapsed.as_micros() as u64;
         if status == StatusCode::INTERNAL_SERVER_ERROR.as_u16() {
-            tracing::error!(operation, status, request_id, duration_us, "answered with a fault");
+            tracing::error!(
+                operation,
+                status,
+                request_id = id,
+                duration_us,
+                "answered with a fault"
+            );
         } else {
             span.in_scope(|| tracing::debug!(operation, status, duration_us, "answered"));
         }
@@ -193,22 +270,6 @@ fn canonical(uri: &Uri) -> Option<Uri> {
     rewritten.parse().ok()
 }
 
-fn refused(detail: impl Into<String>) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "host-not-allowed", detail)
-}
-
-fn is_allowed(allowed: &[String], host: &str) -> bool {
-    allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
-}
-
-/// The host in `host:port`, `[::1]:port` or either without a port.
-fn host_of(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,15 +286,6 @@ mod tests {
         ] {
             let rewritten = canonical(&Uri::from_static(given)).map(|uri| uri.to_string());
             assert_eq!(rewritten.as_deref(), expected, "{given}");
-        }
-    }
-
-    #[test]
-    fn the_host_is_told_from_the_port() {
-        for (authority, host) in
-            [("localhost:8000", "localhost"), ("[::1]:80", "::1"), ("127.0.0.1", "127.0.0.1")]
-        {
-            assert_eq!(host_of(authority), host);
         }
     }
 }

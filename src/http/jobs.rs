@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::StatusCode;
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
+use super::doors::Caller;
 use super::error::{ApiError, ProblemPart};
 use super::params::{JobParam, LimitParam};
 use super::prices::Message;
@@ -161,7 +163,11 @@ impl JobsApi {
 impl JobsApi {
     /// Start a polling job
     #[oai(path = "/poll", method = "post", operation_id = "create_job")]
-    async fn create(&self, body: JsonBody<NewJob>) -> Result<AcceptedAnswer, ApiError> {
+    async fn create(
+        &self,
+        caller: Data<&Caller>,
+        body: JsonBody<NewJob>,
+    ) -> Result<AcceptedAnswer, ApiError> {
         let body = body.0;
         let mut errors = Vec::new();
         let symbols = parse_symbols(&body.symbols, &mut errors);
@@ -174,7 +180,7 @@ impl JobsApi {
             return Err(errors.into());
         };
         let config = JobConfig { name: body.name, symbols, schedule, provider };
-        let job = self.jobs.create(config).await?;
+        let job = self.jobs.audited(caller.draft("job.create", "")).create(config).await?;
         let accepted = AcceptedJob {
             job_id: job.id.to_string(),
             status: "accepted".into(),
@@ -207,6 +213,7 @@ impl JobsApi {
     #[oai(path = "/poll/:job_id", method = "patch", operation_id = "change_job")]
     async fn change(
         &self,
+        caller: Data<&Caller>,
         job_id: Path<JobParam>,
         body: JsonBody<JobPatch>,
     ) -> Result<Json<JobRecord>, ApiError> {
@@ -238,27 +245,36 @@ impl JobsApi {
         if !errors.is_empty() {
             return Err(errors.into());
         }
+        let jobs = |action| self.jobs.audited(caller.draft(action, id.to_string()));
         if config != job.config {
-            job = self.jobs.update(id, config).await?;
+            job = jobs("job.change").update(id, config).await?;
         }
         if let Some(paused) = paused {
-            job = if paused { self.jobs.pause(id).await? } else { self.jobs.resume(id).await? };
+            job = match paused {
+                true => jobs("job.pause").pause(id).await?,
+                false => jobs("job.resume").resume(id).await?,
+            };
         }
         Ok(Json((&job).into()))
     }
 
     /// Delete a polling job
     #[oai(path = "/poll/:job_id", method = "delete", operation_id = "delete_job")]
-    async fn delete(&self, job_id: Path<JobParam>) -> Result<Json<Message>, ApiError> {
+    async fn delete(
+        &self,
+        caller: Data<&Caller>,
+        job_id: Path<JobParam>,
+    ) -> Result<Json<Message>, ApiError> {
         let id = job_id.0.0;
-        self.jobs.delete(id).await?;
+        self.jobs.audited(caller.draft("job.delete", id.to_string())).delete(id).await?;
         Ok(Json(Message { message: format!("{id} is deleted") }))
     }
 
     /// Delete all polling jobs
     #[oai(path = "/delete-all-polling-jobs", method = "post", operation_id = "delete_all_jobs")]
-    async fn delete_all(&self) -> Result<Json<Message>, ApiError> {
-        let n_deleted = self.jobs.delete_all().await?;
+    async fn delete_all(&self, caller: Data<&Caller>) -> Result<Json<Message>, ApiError> {
+        let jobs = self.jobs.audited(caller.draft("job.delete", "all"));
+        let n_deleted = jobs.delete_all().await?;
         Ok(Json(Message { message: format!("{n_deleted} polling jobs are deleted") }))
     }
 }

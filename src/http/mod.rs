@@ -3,18 +3,25 @@
 //! A request passes `server` (connections, deadlines) → `front` (request id, host, aliases, query
 //! names, problem bodies, metrics) → the resource. Resources read, call one service, map.
 
+pub mod document;
+pub mod doors;
 pub mod error;
 pub mod front;
+pub mod operations;
 pub mod params;
-pub mod query_names;
+pub mod roles;
 pub mod server;
 mod spec;
 pub mod values;
 
+pub mod audit;
 pub mod averages;
+pub mod backup;
 pub mod bars;
 pub mod batch;
+pub mod dead_letters;
 pub mod jobs;
+pub mod keys;
 pub mod prices;
 pub mod quotes;
 pub mod stream;
@@ -26,12 +33,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Route};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Route};
 use poem_openapi::{OpenApiService, Tags};
 
 use crate::model::Window;
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Limiter, Store};
+use crate::services::access::Access;
 use crate::services::assets::AssetLists;
+use crate::services::dead_letters::DeadLetters;
 use crate::services::gauges::Gauges;
 use crate::services::health::Health;
 use crate::services::ingest::Ingest;
@@ -40,6 +49,8 @@ use crate::services::live::Live;
 use crate::services::query::Query;
 use crate::services::quotes::Quotes;
 use crate::services::route::Router;
+use doors::Doors;
+use operations::Operations;
 
 /// Everything the resources need.
 #[derive(Clone)]
@@ -52,8 +63,12 @@ pub struct Services {
     pub router: Arc<Router>,
     pub assets: Arc<AssetLists>,
     pub jobs: Arc<Jobs>,
+    pub dead_letters: Arc<DeadLetters>,
     pub health: Arc<Health>,
+    pub backup: backup::OpenBackup,
     pub gauges: Arc<Gauges>,
+    pub access: Arc<Access>,
+    pub limiter: Arc<dyn Limiter>,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -72,8 +87,8 @@ pub struct ApiSettings {
     pub max_batch_bytes: u64,
     /// How long a client may take to send a body, and between two parts of a batch.
     pub body_timeout: Duration,
-    /// Host names answered to; empty means all.
-    pub allowed_hosts: Vec<String>,
+    /// Hosts, origins, proxies and limits.
+    pub doors: doors::DoorSettings,
     /// Some prices are replayed or simulated, and every answer says so.
     pub demo: bool,
     pub version: &'static str,
@@ -105,6 +120,11 @@ enum Tag {
     Bars,
     /// Changes as they happen
     Streams,
+    /// Deliveries that were given up
+    #[oai(rename = "Dead letters")]
+    DeadLetters,
+    /// Keys, and the trail of who did what
+    Access,
     /// Is the service alive, ready, and what does it measure
     System,
 }
@@ -118,6 +138,10 @@ type Resources = (
     averages::AveragesApi,
     bars::BarsApi,
     stream::StreamApi,
+    dead_letters::DeadLettersApi,
+    backup::BackupApi,
+    keys::KeysApi,
+    audit::AuditApi,
     system::ProbesApi,
     system::SystemApi,
 );
@@ -132,6 +156,10 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
+        dead_letters::DeadLettersApi::new(services),
+        backup::BackupApi::new(services),
+        keys::KeysApi::new(services),
+        audit::AuditApi::new(services),
         system::ProbesApi::new(services),
         system::SystemApi::new(services, settings),
     );
@@ -141,30 +169,66 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
 
 /// The `OpenAPI` document as pretty JSON.
 pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
-    spec::with_nulls(&document(services, settings).spec())
+    let document = document::complete(&spec::with_nulls(&document(services, settings).spec()));
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+/// Answers as if there were nothing where the doors found no operation.
+struct OnlyOperations<E>(E);
+
+impl<E: Endpoint> Endpoint for OnlyOperations<E> {
+    type Output = E::Output;
+
+    async fn call(&self, request: Request) -> poem::Result<E::Output> {
+        if request.data::<front::NoOperation>().is_some() {
+            let nothing = error::ApiError::not_found("not-found", "there is nothing here");
+            return Err(nothing.into());
+        }
+        self.0.call(request).await
+    }
 }
 
 /// Health, readiness and metrics alone, for a process that does not serve the API.
 pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
     let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
-    let names = query_names::QueryNames::of_document(&api.spec());
-    let routes = Route::new().nest("/", api);
-    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
+    let document = document::complete(&api.spec());
+    let doors = doors_of(services, settings, &document);
+    let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint()));
+    front::Front::new(routes, doors, settings.clone(), services.clock.as_ref()).boxed()
 }
 
-/// The whole API, ready to be served.
-pub fn endpoint(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
+fn doors_of(
+    services: &Services,
+    settings: &ApiSettings,
+    document: &serde_json::Value,
+) -> Arc<Doors> {
+    Arc::new(Doors::new(
+        Arc::clone(&services.access),
+        Arc::clone(&services.limiter),
+        Arc::clone(&services.clock),
+        Operations::of_document(document),
+        settings.doors.clone(),
+    ))
+}
+
+/// The whole API, ready to be served, and its doors, whose settings may change meanwhile.
+pub fn endpoint(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'static>, Arc<Doors>) {
     let api = document(services, settings);
-    let spec = spec::with_nulls(&api.spec());
-    let names = query_names::QueryNames::of_document(&spec);
+    let document = document::complete(&spec::with_nulls(&api.spec()));
+    let doors = doors_of(services, settings, &document);
     let docs = api.swagger_ui();
-    let spec = Arc::new(spec);
-    let routes = Route::new().nest("/", api).nest("/docs", docs).at(
-        "/openapi.json",
-        poem::get(poem::endpoint::make_sync(move |_| {
-            poem::Response::builder().content_type("application/json").body(String::clone(&spec))
-        })),
-    );
+    let spec = Arc::new(serde_json::to_string_pretty(&document).unwrap_or_default());
+    let routes =
+        Route::new().nest("/", OnlyOperations(api.into_endpoint())).nest("/docs", docs).at(
+            "/openapi.json",
+            poem::get(poem::endpoint::make_sync(move |_| {
+                poem::Response::builder()
+                    .content_type("application/json")
+                    .body(String::clone(&spec))
+            })),
+        );
     let routes = dashboard::Dashboard::before(routes);
-    front::Front::new(routes, names, settings.clone(), services.clock.as_ref()).boxed()
+    let clock = services.clock.as_ref();
+    let front = front::Front::new(routes, Arc::clone(&doors), settings.clone(), clock);
+    (front.boxed(), doors)
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use poem::http::Uri;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
@@ -189,6 +190,34 @@ parameter! {
         pattern: Some("^[A-Za-z0-9_-]+$".into()),
         ..MetaSchema::new("string")
     }, Cursor::parse
+}
+
+parameter! {
+    /// The id of a dead letter.
+    LetterParam(u64) = integer(0.0, Some(9_007_199_254_740_991.0)), whole
+}
+
+parameter! {
+    /// A sentence of at most 500 characters.
+    ReasonParam(String) = MetaSchema {
+        min_length: Some(1),
+        max_length: Some(500),
+        ..MetaSchema::new("string")
+    }, |text| match text.chars().count() {
+        1..=500 => Ok(text.to_owned()),
+        _ => Err(Invalid("a reason has 1 to 500 characters".into())),
+    }
+}
+
+/// The same list behind another cursor.
+pub(super) fn next_link(uri: &Uri, cursor: &str) -> String {
+    let kept = uri.query().unwrap_or_default().split('&').filter(|pair| {
+        !pair.is_empty() && !pair.starts_with("cursor=") && !pair.starts_with("skip=")
+    });
+    let mut query: Vec<&str> = kept.collect();
+    let cursor = format!("cursor={cursor}");
+    query.push(&cursor);
+    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
 }
 
 fn integer(minimum: f64, maximum: Option<f64>) -> MetaSchema {

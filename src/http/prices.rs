@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::Uri;
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Any;
@@ -11,10 +12,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{
     Cursor, CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
-    SymbolParam, TimeParam,
+    SymbolParam, TimeParam, next_link,
 };
 use super::quotes::failed;
 use super::values::{Exact, JsonBody, NumberText};
@@ -349,9 +351,14 @@ impl PricesApi {
     /// The same price again is answered as the first time with 200. Another value under the same
     /// symbol, source, timestamp and external id is a conflict: correct it with PUT.
     #[oai(path = "/", method = "post", operation_id = "store_price")]
-    async fn store(&self, body: JsonBody<NewPrice>) -> Result<StoredAnswer, ApiError> {
+    async fn store(
+        &self,
+        caller: Data<&Caller>,
+        body: JsonBody<NewPrice>,
+    ) -> Result<StoredAnswer, ApiError> {
         let observation = self.ingest.checker(TimeFormat::Rfc3339).check(body.0.draft())?;
-        let outcome = self.ingest.record(vec![observation]).await?.into_iter().next();
+        let ingest = self.ingest.audited(caller.draft("price.create", ""));
+        let outcome = ingest.record(vec![observation]).await?.into_iter().next();
         match outcome {
             Some(Appended::New(price)) => {
                 let location = format!("/prices/{}", price.id);
@@ -393,6 +400,7 @@ impl PricesApi {
     #[oai(path = "/:id", method = "put", operation_id = "correct_price")]
     async fn correct(
         &self,
+        caller: Data<&Caller>,
         id: Path<IdParam>,
         body: JsonBody<CorrectedPrice>,
     ) -> Result<Json<PriceRecord>, ApiError> {
@@ -408,7 +416,8 @@ impl PricesApi {
             stored.observation.currency,
             raw.as_ref(),
         )?;
-        let corrected = self.ingest.correct(id, value, raw).await?.ok_or_else(no_such_price)?;
+        let ingest = self.ingest.audited(caller.draft("price.correct", format!("prices/{id}")));
+        let corrected = ingest.correct(id, value, raw).await?.ok_or_else(no_such_price)?;
         Ok(Json(PriceRecord::from(&corrected)))
     }
 
@@ -416,9 +425,14 @@ impl PricesApi {
     ///
     /// Its history stays, so that past answers can still be explained.
     #[oai(path = "/:id", method = "delete", operation_id = "delete_price")]
-    async fn delete(&self, id: Path<IdParam>) -> Result<Json<Message>, ApiError> {
+    async fn delete(
+        &self,
+        caller: Data<&Caller>,
+        id: Path<IdParam>,
+    ) -> Result<Json<Message>, ApiError> {
         let id = known_id(&id.0)?;
-        self.ingest.delete(id).await?.ok_or_else(no_such_price)?;
+        let ingest = self.ingest.audited(caller.draft("price.delete", format!("prices/{id}")));
+        ingest.delete(id).await?.ok_or_else(no_such_price)?;
         Ok(Json(Message { message: format!("price {id} is deleted") }))
     }
 
@@ -507,15 +521,4 @@ fn no_such_price() -> ApiError {
 
 pub(super) fn no_price_of(symbol: &Symbol) -> ApiError {
     ApiError::not_found("unknown-symbol", format!("there is no price of {symbol}"))
-}
-
-/// The same list behind another cursor.
-fn next_link(uri: &Uri, cursor: &str) -> String {
-    let kept = uri.query().unwrap_or_default().split('&').filter(|pair| {
-        !pair.is_empty() && !pair.starts_with("cursor=") && !pair.starts_with("skip=")
-    });
-    let mut query: Vec<&str> = kept.collect();
-    let cursor = format!("cursor={cursor}");
-    query.push(&cursor);
-    format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))
 }

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::http::StatusCode;
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
+use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{LimitParam, ProviderParam, SymbolParam, SymbolsParam};
 use super::prices::{PriceRecord, no_price_of};
 use super::values::Exact;
 use super::{ApiSettings, Services, Tag};
 use crate::model::{AssetClass, Attempt, BreakerState, Receipt, Symbol};
-use crate::ports::Clock;
+use crate::ports::{Clock, Store};
 use crate::services::assets::AssetLists;
 use crate::services::quotes::{Quotation, QuoteFailure, Quotes};
 use crate::services::route::{ProviderState, RouteFailure, Router};
@@ -262,6 +264,7 @@ pub struct QuotesApi {
     quotes: Arc<Quotes>,
     router: Arc<Router>,
     assets: Arc<AssetLists>,
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     max_age: Duration,
 }
@@ -272,6 +275,7 @@ impl QuotesApi {
             quotes: Arc::clone(&services.quotes),
             router: Arc::clone(&services.router),
             assets: Arc::clone(&services.assets),
+            store: Arc::clone(&services.store),
             clock: Arc::clone(&services.clock),
             max_age: settings.quote_max_age,
         }
@@ -368,10 +372,15 @@ impl QuotesApi {
 
     /// Close a provider's breaker
     #[oai(path = "/v1/providers/:name/reset", method = "post", operation_id = "reset_provider")]
-    async fn reset(&self, name: Path<ProviderParam>) -> Result<Json<ProviderRecord>, ApiError> {
+    async fn reset(
+        &self,
+        caller: Data<&Caller>,
+        name: Path<ProviderParam>,
+    ) -> Result<Json<ProviderRecord>, ApiError> {
         let name = name.0.0;
         let unknown = || ApiError::not_found("unknown-provider", format!("{name} is not enabled"));
-        if !self.router.reset(&name).await? {
+        let draft = caller.draft("provider.reset", name.to_string());
+        if !self.router.reset(&name, draft).await? {
             return Err(unknown());
         }
         let states = self.router.providers();
@@ -383,11 +392,14 @@ impl QuotesApi {
     #[oai(path = "/poll/:symbol", method = "post", operation_id = "poll_now")]
     async fn poll(
         &self,
+        caller: Data<&Caller>,
         symbol: Path<SymbolParam>,
         provider: Query<Option<ProviderParam>>,
     ) -> Result<Json<PriceRecord>, ApiError> {
         let symbol = symbol.0.0;
         let provider = provider.0.map(|provider| provider.0);
+        // Noted before: what comes is stored once for all who ask at the same time.
+        self.store.note(caller.draft("poll.now", symbol.to_string())).await?;
         match self.router.quote(&symbol, provider.as_ref()).await {
             Ok(quoted) => Ok(Json(PriceRecord::from(&quoted.price))),
             Err(failure) => Err(refused(&symbol, failure)),

@@ -1,6 +1,6 @@
 //! The audit trail: who did what, each entry bound to the one before it by its hash.
 
-use super::{Actor, Timestamp};
+use super::{Actor, Invalid, Timestamp};
 
 /// An entry before it is stored: everything but its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,22 @@ pub struct AuditEntry {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct AuditHash(pub [u8; 32]);
 
+impl AuditHash {
+    /// # Errors
+    /// When the text is not 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let refuse = || Invalid("a hash has 64 hexadecimal digits".into());
+        if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(refuse());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[pair..pair + 2], 16).map_err(|_| refuse())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 impl std::fmt::Display for AuditHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -94,6 +110,19 @@ impl std::fmt::Debug for AuditHash {
 pub struct AuditHead {
     pub sequence: u64,
     pub hash: AuditHash,
+}
+
+impl AuditHead {
+    /// Parses what [`AuditHead`] prints: `sequence:hash`.
+    ///
+    /// # Errors
+    /// When the text is something else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let refuse = || Invalid("a head is `sequence:hash`, as `tickerd audit head` prints".into());
+        let (sequence, hash) = text.split_once(':').ok_or_else(refuse)?;
+        let sequence = sequence.parse().map_err(|_| refuse())?;
+        Ok(Self { sequence, hash: AuditHash::parse(hash)? })
+    }
 }
 
 impl std::fmt::Display for AuditHead {

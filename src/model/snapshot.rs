@@ -1,6 +1,8 @@
 //! Whole stores as records: what backups, restores and migrations carry.
 
-use super::{DeadLetter, PriceVersion, Sequence};
+use super::{
+    ApiKey, AssetList, AuditEntry, DeadLetter, PollJob, PriceVersion, ProviderLedger, Sequence,
+};
 
 /// One record of a whole-store copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,13 @@ pub enum SnapshotRecord {
     /// All versions of one price, oldest first.
     History(Vec<PriceVersion>),
     DeadLetter(DeadLetter),
+    /// A polling job that nobody has a lease on.
+    Job(PollJob),
+    Ledger(ProviderLedger),
+    Assets(AssetList),
+    Key(ApiKey),
+    /// In sequence order, as they are stored: whether they fit together is not asked here.
+    Audit(AuditEntry),
 }
 
 impl SnapshotRecord {
@@ -22,6 +31,11 @@ impl SnapshotRecord {
             Self::Counters { .. } => "counters",
             Self::History(_) => "prices",
             Self::DeadLetter(_) => "dead letters",
+            Self::Job(_) => "jobs",
+            Self::Ledger(_) => "provider accounts",
+            Self::Assets(_) => "asset lists",
+            Self::Key(_) => "keys",
+            Self::Audit(_) => "audit entries",
         }
     }
 }

@@ -73,6 +73,11 @@ pub trait EventBus: Send + Sync {
     /// Puts a message on the dead-letter topic, where the bus has one.
     async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError>;
 
+    /// Where events are published: what dead letters name as their origin.
+    fn topic(&self) -> &str {
+        "price-events"
+    }
+
     /// How many events on the bus the group has not acknowledged yet; none where nobody can tell, or
     /// where the bus keeps none.
     ///

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AssetStore, JobStore, LeaseStore, LedgerStore};
+use super::{AssetStore, AuditStore, JobStore, KeyStore, LeaseStore, LedgerStore};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -359,6 +359,8 @@ pub trait Store:
     + LedgerStore
     + AssetStore
     + JobStore
+    + KeyStore
+    + AuditStore
     + LeaseStore
     + Send
     + Sync

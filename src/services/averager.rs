@@ -10,11 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use super::dead_letters::letter;
 use super::relay::Backoff;
-use crate::model::{
-    Amount, DeadLetter, MovingAverage, Position, PriceEvent, RollingMean, Symbol, Window,
-};
-use crate::ports::bus::RawMessage;
+use crate::model::{Amount, MovingAverage, Position, PriceEvent, RollingMean, Symbol, Window};
 use crate::ports::{
     AverageUpdate, BusError, Clock, ConsumerPosition, Delivery, EventBus, Positions, Store,
     StoreError, StoreErrorKind,
@@ -101,7 +99,7 @@ impl Averager {
                 Ok(event) => {
                     touched.entry(event.symbol.clone()).or_default().insert(event.position());
                 }
-                Err(reason) => self.park(&delivery.message, reason, 1).await?,
+                Err(reason) => self.park(delivery, reason, 1).await?,
             }
         }
         let touched: Vec<(Symbol, BTreeSet<Position>)> = touched.into_iter().collect();
@@ -210,18 +208,29 @@ impl Averager {
         }
         let missing: Vec<Window> =
             wanted.iter().filter(|window| !stored.contains(window)).copied().collect();
+        let mut is_complete = true;
         let mut after = None;
         loop {
             let symbols = self.store.symbols(after.as_ref(), 1_000).await?;
             let Some(last) = symbols.last().cloned() else { break };
             if !missing.is_empty() {
                 for symbol in &symbols {
-                    self.materialise_symbol(symbol, &missing).await?;
+                    match self.materialise_symbol(symbol, &missing).await {
+                        // One symbol that cannot be read does not keep the others waiting.
+                        Err(error) if error.kind == StoreErrorKind::Corrupt => {
+                            tracing::error!(%symbol, %error, "a symbol stays without averages");
+                            is_complete = false;
+                        }
+                        outcome => outcome?,
+                    }
                 }
             }
             after = Some(last);
         }
-        self.store.set_materialised_windows(&wanted).await
+        if is_complete {
+            self.store.set_materialised_windows(&wanted).await?;
+        }
+        Ok(())
     }
 
     async fn materialise_symbol(
@@ -263,11 +272,11 @@ impl Averager {
         deliveries: &[Delivery],
         error: StoreError,
     ) -> Result<(), StoreError> {
-        let events = deliveries.iter().filter_map(|delivery| {
-            delivery.event.as_ref().ok().map(|event| (event, &delivery.message))
-        });
-        for (event, message) in events.filter(|(event, _)| event.symbol == *symbol) {
-            self.park_event(event, message, &error).await?;
+        let events = deliveries
+            .iter()
+            .filter_map(|delivery| delivery.event.as_ref().ok().map(|event| (event, delivery)));
+        for (event, delivery) in events.filter(|(event, _)| event.symbol == *symbol) {
+            self.park_event(event, delivery, &error).await?;
         }
         Ok(())
     }
@@ -275,7 +284,7 @@ impl Averager {
     async fn park_event(
         &self,
         event: &PriceEvent,
-        message: &RawMessage,
+        delivery: &Delivery,
         error: &StoreError,
     ) -> Result<(), StoreError> {
         let at = BTreeSet::from([event.position()]);
@@ -289,35 +298,27 @@ impl Averager {
                 Err(error) => return Err(error),
             }
         }
-        let encoded;
-        let message = if message.payload.is_empty() {
-            encoded = self.bus.encode(event);
-            &encoded
-        } else {
-            message
-        };
-        self.park(message, &reason, self.settings.max_attempts).await
+        self.park(delivery, &reason, self.settings.max_attempts).await
     }
 
     async fn park(
         &self,
-        message: &RawMessage,
+        delivery: &Delivery,
         reason: &str,
         attempts: u32,
     ) -> Result<(), StoreError> {
         tracing::warn!(reason, "a delivery is parked as a dead letter");
-        let letter = DeadLetter {
-            id: 0,
-            reason: reason.to_owned(),
-            attempts,
-            key: message.key.clone(),
-            payload: message.payload.clone(),
-            headers: message.headers.clone(),
-            parked_at: self.clock.now(),
+        let message = match &delivery.event {
+            // A bus that carries events as they are makes bytes only now that they are needed.
+            Ok(event) if delivery.message.payload.is_empty() => self.bus.encode(event),
+            _ => delivery.message.clone(),
         };
+        let now = self.clock.now();
+        let topic = self.bus.topic();
+        let letter = letter(delivery, message.clone(), topic, reason, attempts, now);
         self.store.park(letter).await?;
         metrics::dead_letter();
-        if let Err(BusError(error)) = self.bus.dead_letter(message, reason).await {
+        if let Err(BusError(error)) = self.bus.dead_letter(&message, reason).await {
             tracing::warn!(%error, "the dead letter is in the store but not on its topic");
         }
         Ok(())

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::draft::{CheckedValue, Checker, TimeFormat};
-use crate::model::{Observation, Price, PriceId, RawPayload, Symbol};
+use crate::model::{AuditDraft, Observation, Price, PriceId, RawPayload, Symbol};
 use crate::ports::cache::supersedes;
 use crate::ports::{Appended, Clock, Correction, QuoteCache, Store, StoreError};
 use crate::telemetry::metrics;
 
 /// Takes prices in. No other component writes them.
+#[derive(Clone)]
 pub struct Ingest {
     store: Arc<dyn Store>,
     cache: Arc<dyn QuoteCache>,
@@ -27,6 +28,11 @@ impl Ingest {
         max_future: Duration,
     ) -> Self {
         Self { store, cache, clock, max_future }
+    }
+
+    /// The same, putting an entry into the trail with each change.
+    pub fn audited(&self, draft: AuditDraft) -> Self {
+        Self { store: self.store.audited(draft), ..self.clone() }
     }
 
     /// What drafts that arrive now are checked against.

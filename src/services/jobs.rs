@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::plan::Planner;
 use super::route::{Quoted, RouteFailure, Router};
 use super::schedule;
-use crate::model::{Invalid, JobConfig, JobId, PollJob, ProviderName, Symbol, Timestamp};
+use crate::model::{
+    AuditDraft, Invalid, JobConfig, JobId, PollJob, ProviderName, Symbol, Timestamp,
+};
 use crate::ports::{Clock, JobChange, JobRun, Store, StoreError};
 use crate::telemetry::metrics;
 
@@ -67,13 +69,14 @@ pub enum JobFailure {
 }
 
 /// Creates, changes and runs polling jobs.
+#[derive(Clone)]
 pub struct Jobs {
     store: Arc<dyn Store>,
     router: Arc<Router>,
     planner: Arc<Planner>,
     clock: Arc<dyn Clock>,
     options: JobOptions,
-    changed: Notify,
+    changed: Arc<Notify>,
 }
 
 impl Jobs {
@@ -84,7 +87,12 @@ impl Jobs {
         clock: Arc<dyn Clock>,
         options: JobOptions,
     ) -> Self {
-        Self { store, router, planner, clock, options, changed: Notify::new() }
+        Self { store, router, planner, clock, options, changed: Arc::default() }
+    }
+
+    /// The same, putting an entry into the trail with each change.
+    pub fn audited(&self, draft: AuditDraft) -> Self {
+        Self { store: self.store.audited(draft), ..self.clone() }
     }
 
     /// Stores a new job; its first run is due at once, or at the first occurrence of its pattern.

@@ -1,10 +1,14 @@
 //! Floor 3: the pipeline in the order of the data, then the questions.
 
+pub mod access;
+pub mod refusals;
+
 pub mod draft;
 pub mod rows;
 
 pub mod averager;
 pub mod bulk;
+pub mod dead_letters;
 pub mod ingest;
 pub mod lead;
 pub mod relay;

@@ -69,6 +69,8 @@ metrics_table! {
         "Time from accepting a price to having stored its averages.";
     DEAD_LETTERS = Counter "tickerd_dead_letters_total" []
         "Deliveries given up and parked.";
+    DEAD_LETTERS_ENDED = Counter "tickerd_dead_letters_ended_total" ["outcome"]
+        "Dead letters that somebody replayed or dropped.";
     DEAD_LETTERS_PARKED = Gauge "tickerd_dead_letters_parked" []
         "Dead letters that wait for somebody to replay or drop them.";
     RETRIES = Counter "tickerd_pipeline_retries_total" ["stage"]
@@ -222,6 +224,11 @@ pub fn provider_breaker(provider: &str, is_open: bool) {
 
 pub fn job_run(ok: bool) {
     counter!(JOB_RUNS, "outcome" => if ok { "ok" } else { "failed" }).increment(1);
+}
+
+/// A dead letter was `replayed` or `dropped`.
+pub fn dead_letter_ended(outcome: &'static str) {
+    counter!(DEAD_LETTERS_ENDED, "outcome" => outcome).increment(1);
 }
 
 pub fn bus_lag(n_events: u64) {

@@ -84,3 +84,11 @@ async fn a_head_too_large_is_refused() {
     assert_eq!(app.get("/health").await.status, 200);
     app.stop().await;
 }
+
+/// Sends bytes as they are, and answers what came back until the service closed.
+pub(super) async fn raw(app: &TestApp, request: &str) -> String {
+    let address = app.base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    String::from_utf8_lossy(&closed_by_service(stream).await).into_owned()
+}

@@ -12,11 +12,13 @@ mod servers;
 #[path = "../support/upstream.rs"]
 mod upstream;
 
+mod access;
 mod averages;
 mod batch;
 mod cli;
 mod errors;
 mod hostile;
+mod limits;
 mod openapi;
 mod prices;
 mod quotes;

@@ -4,6 +4,7 @@
 //! case that is written but not listed is dead code, which the build refuses. A backend is one
 //! function in `backend` and one line below the list.
 
+mod access;
 mod append;
 mod averages;
 mod backend;
@@ -127,8 +128,17 @@ macro_rules! cases {
                 ledger::the_newest_receipt_of_a_symbol_is_kept,
                 ledger::a_list_of_assets_replaces_the_one_before,
                 snapshots::a_snapshot_does_not_see_later_changes,
+                access::a_key_is_kept_once_and_listed_by_age,
+                access::a_key_is_revoked_once_and_for_good,
+                access::the_last_use_of_a_key_never_runs_backwards,
+                access::the_signing_secret_stays_what_it_was_first,
+                access::a_change_through_the_view_carries_its_entry,
+                access::a_change_without_the_view_carries_none,
+                access::the_trail_is_one_chain_however_many_write,
+                access::the_trail_is_listed_newest_first,
             }
             two {
+                access::keys_and_trail_come_along_in_a_copy,
                 snapshots::a_loaded_store_equals_its_source,
                 snapshots::counters_do_not_run_backwards_in_a_copy,
                 snapshots::loading_makes_no_events_and_forgets_averages,

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use tickerd::adapters::bus::channel::ChannelBus;
 use tickerd::adapters::cache::moka::MokaCache;
+use tickerd::adapters::limiter::local::LocalLimiter;
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
 use tickerd::app::backends::Parts;
 use tickerd::app::config::Sources;
 use tickerd::app::run::App;
+use tickerd::http::doors::DoorSettings;
 use tickerd::http::server::{ServerLimits, serve};
 use tickerd::http::{ApiSettings, Services, endpoint};
-use tickerd::model::{Timestamp, Window};
+use tickerd::model::{
+    Amount, Currency, Observation, ProviderName, Quota, Symbol, Timestamp, Window,
+};
 use tickerd::ports::{Clock, ManualClock, QuoteCache, Store};
 use tickerd::services::live::{Live, LiveSettings};
 use tokio::net::TcpListener;
@@ -46,7 +50,8 @@ impl Service {
         // No test may reach the network.
         config.providers.values_mut().for_each(|provider| provider.enabled = false);
         let bus = Arc::new(ChannelBus::default());
-        let parts = Parts { store: Arc::clone(&store), cache, bus, clock };
+        let limiter = Arc::new(LocalLimiter::new(clock.clone()));
+        let parts = Parts { store: Arc::clone(&store), cache, bus, limiter, clock };
         let app = App::build(&config, parts, false).await.expect("built");
         let services = Services { live: Arc::clone(&live), ..app.services().clone() };
         let settings = ApiSettings {
@@ -55,7 +60,16 @@ impl Service {
             max_body_bytes: 64 * 1024,
             max_batch_bytes: 1 << 20,
             body_timeout: Duration::from_secs(10),
-            allowed_hosts: Vec::new(),
+            doors: DoorSettings {
+                allowed_hosts: Vec::new(),
+                cors_origins: Vec::new(),
+                trusted_proxies: Vec::new(),
+                quota: Quota {
+                    requests: std::num::NonZeroU32::MAX,
+                    window: Duration::from_secs(86_400),
+                },
+                routes: Vec::new(),
+            },
             demo: false,
             version: "test",
             mode: "edge",
@@ -73,7 +87,7 @@ impl Service {
         let mut tasks = JoinSet::new();
         let token = stop.clone();
         tasks.spawn(async move { live.run(token).await });
-        let (endpoint, token) = (endpoint(&services, &settings), stop.clone());
+        let (endpoint, token) = (endpoint(&services, &settings).0, stop.clone());
         tasks.spawn(async move { serve(listener, endpoint, &limits, token).await });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { address, client, clock: manual, store, stop, tasks }
@@ -95,6 +109,30 @@ impl Service {
         let request = self.client.post(self.url("/prices")).body(body);
         let answer = request.header("content-type", "application/json").send().await;
         assert_eq!(answer.expect("an answer").status(), 201);
+    }
+
+    /// Stores prices of one symbol, more than its log keeps, and says that the bus has them: until
+    /// then the log keeps them.
+    pub(crate) async fn store_many(&self, n_prices: i64) {
+        let observation = |n: i64| Observation {
+            symbol: Symbol::parse("MANY").expect("a symbol"),
+            provider: ProviderName::manual(),
+            observed_at: Timestamp::from_micros(n).expect("a time"),
+            external_id: None,
+            price: Amount::parse("1.5").expect("an amount"),
+            volume: None,
+            currency: Currency::USD,
+            received_at: Timestamp::from_micros(n).expect("a time"),
+            time_source: Default::default(),
+            raw: None,
+        };
+        for first in (1..=n_prices).step_by(2_000) {
+            let batch = (first..=n_prices.min(first + 1_999)).map(observation).collect();
+            self.store.append(batch).await.expect("stored");
+            let events = self.store.pending(usize::MAX).await.expect("events");
+            let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+            self.store.confirm(&sequences).await.expect("confirmed");
+        }
     }
 
     /// Tells the service to stop; streams are still open.

@@ -7,6 +7,8 @@ use reqwest::Response;
 use serde_json::Value;
 use tickerd::adapters::store::redb::RedbOptions;
 use tickerd::services::live::LiveSettings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::service::{PATIENCE, Service};
@@ -163,6 +165,98 @@ async fn a_place_that_is_gone_is_answered_with_a_reset() {
     assert_eq!((event.event.as_str(), event.id.as_str()), ("reset", "1"));
     service.post("AAPL", "2", 2).await;
     assert_eq!(events.next().await.expect("an event").id, "2");
+    service.stopped().await;
+}
+
+#[tokio::test]
+async fn a_conflated_stream_brings_the_newest_and_not_all() {
+    const N: u32 = 40;
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = service(&directory).await;
+    let mut events = Events::open(&service, "?conflate=1s", None).await;
+    for second in 1..=N {
+        service.post("AAPL", &second.to_string(), second).await;
+    }
+    let mut seen = Vec::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while seen.last() != Some(&N.to_string()) {
+        assert!(tokio::time::Instant::now() < deadline, "{seen:?}");
+        service.clock.advance(Duration::from_secs(1));
+        let event = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
+        seen.extend(event.ok().flatten().map(|event| event.id));
+    }
+    assert!(seen.len() < N as usize, "all were delivered one by one: {seen:?}");
+    service.stopped().await;
+}
+
+/// A connection of a client that takes little at a time, so that the service soon cannot send.
+async fn narrow(service: &Service) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4 * 1024).expect("a small buffer");
+    socket.connect(service.address).await.expect("a connection")
+}
+
+/// Far more than the buffers between both sides hold.
+const MANY: i64 = 40_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_too_slowly_is_told_so_and_dismissed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = RedbOptions { log_history: 100, ..RedbOptions::default() };
+    let live = LiveSettings { buffered_batches: 1, ..LiveSettings::default() };
+    let service = Service::start(directory.path(), &options, live).await;
+
+    let mut stream = narrow(&service).await;
+    let request = format!("GET /v1/stream HTTP/1.1\r\nhost: {}\r\n\r\n", service.address);
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let url = format!("ws://{}/v1/ws", service.address);
+    let socket = narrow(&service).await;
+    let (mut socket, _) = tokio_tungstenite::client_async(url, socket).await.expect("an upgrade");
+    let mut begun = [0; 64];
+    stream.read_exact(&mut begun).await.expect("the answer's head");
+    service.store_many(MANY).await;
+
+    let mut text = String::new();
+    let mut part = vec![0; 64 * 1024];
+    let mut n_read = 0;
+    // The end is in the last part or the one before it.
+    while !text.contains("event: end\n") {
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut part)).await.expect("in time");
+        let read = read.expect("a sound stream");
+        assert!(read > 0, "the stream ended without a reason: {text}");
+        n_read += read;
+        text = text.split_off(text.len().saturating_sub(1_000));
+        text += &String::from_utf8_lossy(&part[..read]);
+    }
+    assert!(text.contains(r#""reason":"too-slow""#), "{text}");
+    assert!(n_read < MANY as usize * 100, "all of it was delivered");
+
+    let closed = loop {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time");
+        if let Message::Close(frame) = message.expect("a close frame").expect("a message") {
+            break frame.expect("a reason");
+        }
+    };
+    assert_eq!((u16::from(closed.code), closed.reason.as_str()), (1008, "too-slow"));
+    service.stopped().await;
+}
+
+#[tokio::test]
+async fn a_quiet_websocket_is_pinged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = service(&directory).await;
+    let url = format!("ws://{}/v1/ws?symbols=MSFT", service.address);
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("an upgrade");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // It may not have begun to wait when the clock moves, so the clock moves more than once.
+    loop {
+        assert!(tokio::time::Instant::now() < deadline, "no ping");
+        service.clock.advance(Duration::from_secs(15));
+        let message = tokio::time::timeout(Duration::from_millis(20), socket.next()).await;
+        if let Ok(Some(Ok(Message::Ping(_)))) = message {
+            break;
+        }
+    }
     service.stopped().await;
 }
 

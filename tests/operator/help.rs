@@ -33,7 +33,8 @@ fn manual_and_completions_know_every_verb() {
     let command = teach::command();
     for verb in command.get_subcommands().map(Command::get_name).filter(|name| *name != "help") {
         assert!(directory.path().join(format!("tickerd-{verb}.1")).is_file(), "{verb}");
-        assert!(completions.contains(&format!("__{verb}\"")), "{verb}");
+        let name = verb.replace('-', "__subcmd__");
+        assert!(completions.contains(&format!("__{name}\"")), "{verb}");
     }
 }
 
@@ -53,7 +54,7 @@ fn mistakes_have_the_exit_codes_of_the_manual() {
     for (arguments, expected) in [
         (&["config", "check"][..], 0),
         (&["export", "--symbol", "?"], 1),
-        (&["backup", "--verify", "nothing"], 1),
+        (&["backup", "verify", "nothing"], 1),
         (&["server"], 2),
         (&["import", "mixed.csv"], 3),
     ] {

@@ -128,10 +128,14 @@ async fn resetting_closes_the_breaker_but_gives_no_calls_back() {
     told.does(Does::Fails(FailureClass::RateLimited(QuotaWindow::Minute), None));
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_err());
     told.does(Does::Walks);
-    assert!(house.router.reset(&name("yahoo")).await.expect("a store"));
+    assert!(
+        house.router.reset(&name("yahoo"), crate::support::reset_draft()).await.expect("a store")
+    );
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_ok());
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_err(), "the day's budget");
-    assert!(!house.router.reset(&name("nobody")).await.expect("a store"));
+    assert!(
+        !house.router.reset(&name("nobody"), crate::support::reset_draft()).await.expect("a store")
+    );
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn a_breaker_that_one_opens_is_open_for_the_other_and_a_reset_too() {
     assert_eq!(breaker.name(), "open");
 
     told.does(Does::Walks);
-    assert!(api.router.reset(&name("yahoo")).await.expect("reset"));
+    assert!(api.router.reset(&name("yahoo"), crate::support::reset_draft()).await.expect("reset"));
     assert!(poller.router.quote(&symbol("AAPL"), None).await.is_ok(), "the poller goes on");
     poller.router.refresh().await.expect("refreshed");
     let state = poller.router.providers();

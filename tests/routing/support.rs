@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tickerd::adapters::cache::moka::MokaCache;
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
-use tickerd::model::{Amount, AssetClass, Currency, ProviderName, Symbol, TimeSource, Timestamp};
+use tickerd::model::{
+    Actor, Amount, AssetClass, AuditDraft, Currency, ProviderName, Symbol, TimeSource, Timestamp,
+};
 use tickerd::ports::provider::{
     Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
 };
@@ -197,4 +199,9 @@ pub(crate) fn options(chain: &[&str]) -> RouterOptions {
     options.chains.forex = chain;
     options.guard.n_retries = 0;
     options
+}
+
+/// What the trail is told when a test resets a provider.
+pub(crate) fn reset_draft() -> AuditDraft {
+    AuditDraft::without_request(Timestamp::MIN, Actor::System, "provider.reset", "")
 }

@@ -32,7 +32,7 @@ async fn a_refused_key_is_not_tried_again_until_a_reset() {
     assert_eq!(receipt.tried[0].outcome.name(), "switched_off");
 
     told.does(Does::Walks);
-    house.router.reset(&name("finnhub")).await.expect("reset");
+    house.router.reset(&name("finnhub"), crate::support::reset_draft()).await.expect("reset");
     assert!(house.router.quote(&symbol("AAPL"), None).await.is_ok());
     assert_eq!(off(&house), Vec::<String>::new());
 }

@@ -53,11 +53,49 @@ impl Client {
         self.send(request.header("content-type", content_type).body(body)).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
-        let request = match &self.key {
+    pub(super) async fn delete(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<(u16, Value)> {
+        self.send(self.http.delete(format!("{}{path}", self.base)).query(query)).await
+    }
+
+    /// Hands the body of an answer on as it arrives; it may take its time as long as it moves.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .no_gzip()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(Duration::from_secs(60))
+            .build()?;
+        let request = self.with_key(http.get(format!("{}{path}", self.base)));
+        let mut response =
+            request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.json().await.unwrap_or_default();
+            return Err(problem(status, &body));
+        }
+        while let Some(bytes) = response.chunk().await.context("the service broke off")? {
+            take(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,
-        };
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
+        let request = self.with_key(request);
         let response =
             request.send().await.with_context(|| format!("{} does not answer", self.base))?;
         let status = response.status().as_u16();

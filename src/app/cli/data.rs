@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Common;
+use super::client::{Client, Remote};
 use crate::app::backends::open_store;
 use crate::app::backup;
 use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
@@ -130,33 +131,62 @@ fn row(price: &Price) -> Value {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct BackupArgs {
     #[command(flatten)]
     common: Common,
-    /// The file to write or, with --verify, to read
-    file: PathBuf,
-    /// Read a backup from end to end and compare its checksum
-    #[arg(long)]
-    verify: bool,
+    #[command(subcommand)]
+    verify: Option<Verify>,
+    #[command(flatten)]
+    remote: Remote,
+    /// The file to write
+    #[arg(required = true)]
+    file: Option<PathBuf>,
     /// The summary as JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Verify {
+    /// Read a backup from end to end and compare its checksum
+    Verify {
+        file: PathBuf,
+        /// The summary as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
-    let summary = if args.verify {
-        backup::verify(&args.file)?
-    } else {
-        let store = open_store(&args.common.load(Vec::new())?.config).await?;
-        let bar = spinner();
-        let summary =
-            backup::backup(store.as_ref(), &args.file, |n_records| bar.set_position(n_records))
+    if let Some(Verify::Verify { file, json }) = args.verify {
+        print_summary(&backup::verify(&file)?, "is whole", json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let file = args.file.context("which file?")?;
+    let bar = spinner();
+    let summary = match &args.remote.url {
+        Some(url) => {
+            let mut target = backup::NewFile::create(&file)?;
+            let client = Client::new(url, args.remote.key.as_deref())?;
+            client
+                .download("/v1/backup", |bytes| {
+                    bar.inc(bytes.len() as u64);
+                    Ok(target.write(bytes)?)
+                })
                 .await?;
-        bar.finish_and_clear();
-        store.close().await?;
-        summary
+            target.finish()?
+        }
+        None => {
+            let store = open_store(&args.common.load(Vec::new())?.config).await?;
+            let progress = |n_records| bar.set_position(n_records);
+            let summary = backup::backup(store.as_ref(), &file, progress).await?;
+            store.close().await?;
+            summary
+        }
     };
-    print_summary(&summary, if args.verify { "is whole" } else { "written" }, args.json);
+    bar.finish_and_clear();
+    print_summary(&summary, "written", args.json);
     Ok(ExitCode::SUCCESS)
 }
 

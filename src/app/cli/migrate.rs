@@ -14,8 +14,9 @@ use crate::adapters::bus::channel::ChannelBus;
 use crate::app::backends::{open_postgres, open_redb, open_store};
 use crate::app::config::Config;
 use crate::app::migrate::{Inventory, copy, prove};
+use crate::app::run::averager_settings;
 use crate::ports::{Store, SystemClock};
-use crate::services::averager::{Averager, AveragerSettings};
+use crate::services::averager::Averager;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
@@ -82,11 +83,7 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
 
 /// Averages follow from prices: they are computed anew rather than believed.
 async fn compute_averages(config: &Config, target: &Arc<dyn Store>) -> anyhow::Result<()> {
-    let settings = AveragerSettings {
-        group: config.averages.group.clone(),
-        windows: config.averages.windows.clone(),
-        max_attempts: config.averages.max_attempts,
-    };
+    let settings = averager_settings(config);
     let bus = Arc::new(ChannelBus::default());
     let averager = Averager::new(Arc::clone(target), bus, Arc::new(SystemClock), settings);
     averager.materialise().await.context("the averages of the copy")

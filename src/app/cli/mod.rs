@@ -4,14 +4,18 @@
 
 #![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
 
+mod audit;
 mod client;
 mod config;
 mod data;
+mod dead_letters;
 mod doctor;
 mod import;
+mod keys;
 mod man;
 mod migrate;
 mod quote;
+mod selftest;
 mod serve;
 pub mod teach;
 
@@ -48,10 +52,18 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Show, replay or drop deliveries that were given up
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Make, list or revoke keys
+    Keys(keys::KeysArgs),
+    /// Check the audit trail
+    Audit(audit::AuditArgs),
     /// Copy everything from one backend to another and compare, or bring the schema up to date
     Migrate(migrate::MigrateArgs),
     /// Check or show the configuration
     Config(config::ConfigArgs),
+    /// Prove on this machine that nothing acknowledged is lost or counted twice
+    Selftest(selftest::SelftestArgs),
     /// Print the `OpenAPI` document
     Openapi,
     /// Ask a running service whether it is ready; exit code 0 when it is
@@ -112,8 +124,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
+        Verb::Keys(args) => keys::keys(args).await,
+        Verb::Audit(args) => audit::audit(args).await,
         Verb::Migrate(args) => migrate::migrate(args).await,
         Verb::Config(args) => config::config(&args),
+        Verb::Selftest(args) => selftest::selftest(args).await,
         Verb::Openapi => serve::openapi().await,
         Verb::Health(args) => client::health(args).await,
         Verb::Doctor(args) => doctor::doctor(args).await,

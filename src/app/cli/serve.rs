@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Common;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
+use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::backends::Parts;
 use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
@@ -69,10 +70,19 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
     let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
+    let first_key = match config.roles.contains(&Role::Api) {
+        true => app.services().access.create_first().await?,
+        false => None,
+    };
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let card = card(&loaded, &app, listener.local_addr()?, args.demo).join("\n");
+    let mut card = card(&loaded, &app, listener.local_addr()?, args.demo);
+    if let Some(new) = first_key {
+        card.push(format!("  first key  {}", new.text));
+        card.push("             an admin key, shown this once: keep it".into());
+    }
+    let card = card.join("\n");
     // Whoever started it may not be listening any more: no reason to stop.
     let _ = writeln!(std::io::stdout(), "{card}");
 
@@ -135,7 +145,14 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
     if demo {
         say("  demo       replay is real history played back, simulated is invented".into());
     }
-    say("  access     open to this machine: no key is asked for".into());
+    if app.services().access.is_open() {
+        say("  access     open to this machine: no key is asked for until there is one".into());
+        say(format!(
+            "             make one with `tickerd keys create --role admin --url http://{address}`"
+        ));
+    } else {
+        say("  access     with a key; `tickerd keys create` makes one".into());
+    }
     card
 }
 
@@ -158,6 +175,7 @@ pub(crate) async fn document() -> anyhow::Result<String> {
         store: Arc::new(RedbStore::open_on(memory, &RedbOptions::default())?),
         cache: Arc::new(MokaCache::new(1, config.cache.ttl)),
         bus: Arc::new(ChannelBus::default()),
+        limiter: Arc::new(LocalLimiter::new(Arc::new(SystemClock))),
         clock: Arc::new(SystemClock),
     };
     Ok(App::build(&config, parts, false).await?.openapi_json())

@@ -76,13 +76,32 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "backup",
         &[
-            ("Write one", "tickerd backup tickerd.backup"),
-            ("Read one from end to end", "tickerd backup --verify tickerd.backup"),
+            ("Of a data directory that nobody has open", "tickerd backup tickerd.backup"),
+            (
+                "Of a service that is running",
+                "tickerd backup tickerd.backup --url http://127.0.0.1:8000",
+            ),
+            ("Read one from end to end", "tickerd backup verify tickerd.backup"),
         ],
     ),
     (
         "restore",
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
+    ),
+    (
+        "dead-letters",
+        &[
+            ("What was given up, and why", "tickerd dead-letters list"),
+            ("Try it again", "tickerd dead-letters replay --all --url http://127.0.0.1:8000"),
+            ("Forget one", "tickerd dead-letters drop 7 --reason bad-upload"),
+        ],
+    ),
+    (
+        "selftest",
+        &[
+            ("Kill the service 200 times under clients", "tickerd selftest --chaos --kills 200"),
+            ("Watch its memory for ten minutes", "tickerd selftest --soak 10m"),
+        ],
     ),
     (
         "migrate",

@@ -16,6 +16,10 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("REDIS_URL", "cache.redis_url"),
     ("KAFKA_BOOTSTRAP_SERVERS", "bus.kafka_brokers"),
     ("KAFKA_TOPIC", "bus.topic"),
+    ("API_KEY", "access.api_key"),
+    ("RATE_LIMIT_REQUESTS", "limits.requests"),
+    ("RATE_LIMIT_WINDOW", "limits.window"),
+    ("CORS_ORIGINS", "server.cors_origins"),
     ("CACHE_TTL", "cache.ttl"),
     ("MOVING_AVERAGE_WINDOW", "averages.windows"),
     ("KAFKA_CONSUMER_GROUP", "averages.group"),
@@ -302,12 +306,15 @@ fn build(values: &BTreeMap<String, Value>) -> Result<Config, String> {
 
 /// What no single value can show.
 fn check_together(config: &Config, errors: &mut Vec<String>) {
-    if !config.server.host.is_loopback() && !config.server.open_network {
-        errors.push(format!(
-            "server.host: {} can be reached from other machines and there is no sign-in yet; listen \
-             on 127.0.0.1, or set server.open_network = true if something else keeps strangers out",
-            config.server.host
-        ));
+    let key = config.access.api_key.reveal();
+    if !config.server.host.is_loopback() && !key.is_empty() && key.len() < 16 {
+        errors.push(
+            "access.api_key: has less than 16 characters, and others can reach this service".into(),
+        );
+    }
+    let (cert, key) = (&config.server.tls_cert, &config.server.tls_key);
+    if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
+        errors.push("server.tls_cert, server.tls_key: one is no use without the other".into());
     }
     check_backends(config, errors);
     let ChainsConfig { stocks, crypto, forex, symbols } = &config.chains;
@@ -409,7 +416,7 @@ mod tests {
             ("TICKERD_SERVER__PORT", "70000"),
             ("TICKERD_QUOTES__MAX_AGE", "soon"),
             ("TICKERD_AVERAGES__WINDOWS", "5,0"),
-            ("TICKERD_SERVER__HOST", "0.0.0.0"),
+            ("TICKERD_LIMITS__ROUTES", "/prices/latest"),
         ];
         let ConfigErrors(errors) = load(&environment, &[]).expect_err("five mistakes");
         assert_eq!(errors.len(), 5, "{errors:#?}");

@@ -1,16 +1,19 @@
 //! The typed sections: one struct a section, one field a key of `config.example.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::values::{
-    attempts, budget, count, duration, partitions, providers, roles, symbol_chains, symbols,
-    unless_auto, windows,
+    attempts, budget, count, duration, limit_window, networks, partitions, providers, roles,
+    route_limits, symbol_chains, symbols, unless_auto, windows,
 };
 use crate::adapters::provider::Secret;
+use crate::http::doors::RouteLimit;
 use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +24,8 @@ pub struct Config {
     pub roles: BTreeSet<Role>,
     pub server: ServerConfig,
     pub store: StoreConfig,
+    pub access: AccessConfig,
+    pub limits: LimitsConfig,
     pub cache: CacheConfig,
     pub bus: BusConfig,
     pub quotes: QuotesConfig,
@@ -134,7 +139,12 @@ pub struct ServerConfig {
     pub host: std::net::IpAddr,
     pub port: u16,
     pub allowed_hosts: Vec<String>,
-    pub open_network: bool,
+    /// Origins whose pages may use the service.
+    pub cors_origins: Vec<String>,
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    pub tls_cert: PathBuf,
+    pub tls_key: PathBuf,
     #[serde(deserialize_with = "count")]
     pub max_connections: usize,
     #[serde(deserialize_with = "duration")]
@@ -147,7 +157,26 @@ pub struct ServerConfig {
     pub max_body_bytes: usize,
     pub max_batch_bytes: u64,
     #[serde(deserialize_with = "duration")]
+    pub stop_notice: Duration,
+    #[serde(deserialize_with = "duration")]
     pub drain_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessConfig {
+    /// An admin key for clients that know no other.
+    pub api_key: Secret,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    pub requests: NonZeroU32,
+    #[serde(deserialize_with = "limit_window")]
+    pub window: Duration,
+    #[serde(deserialize_with = "route_limits")]
+    pub routes: Vec<RouteLimit>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,13 +1,16 @@
 //! How single values are read: durations, counts, symbols, windows, names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use toml::Value;
 
 use super::sections::Role;
-use crate::model::{ProviderName, QuotaWindow, Symbol, Window};
+use crate::http::doors::RouteLimit;
+use crate::model::{ProviderName, Quota, QuotaWindow, Symbol, Window};
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     use serde::de::Error;
@@ -134,6 +137,69 @@ pub(super) fn partitions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u
         0 => Err(serde::de::Error::custom("must be at least 1")),
         count => Ok(count),
     }
+}
+
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let network = |text: &String| {
+        let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+            let reason = format!("`{text}` is no address and no network like 10.0.0.0/8");
+            serde::de::Error::custom(reason)
+        })
+    };
+    texts.iter().map(network).collect()
+}
+
+/// The window of a limit.
+pub(super) fn limit_window<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let window = duration(deserializer)?;
+    check_window(window).map_err(serde::de::Error::custom)
+}
+
+fn check_window(window: Duration) -> Result<Duration, &'static str> {
+    let fits = (Duration::from_secs(1)..=Duration::from_secs(24 * 3_600)).contains(&window);
+    fits.then_some(window).ok_or("the window of a limit is 1s to 24h")
+}
+
+/// Limits of single routes: `[METHOD] PATH REQUESTS/WINDOW`.
+pub(super) fn route_limits<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<RouteLimit>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| route_limit(text).map_err(serde::de::Error::custom)).collect()
+}
+
+fn route_limit(text: &str) -> Result<RouteLimit, String> {
+    let refuse = || {
+        format!(
+            "`{text}` is no limit of a route, such as \"/prices/latest 5/1m\" or \
+             \"POST /prices/poll 10/60s\""
+        )
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (method, path, rate) = match words[..] {
+        [path, rate] => (None, path, rate),
+        [method, path, rate] => (Some(method), path, rate),
+        _ => return Err(refuse()),
+    };
+    let method = match method {
+        None => None,
+        Some(name @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE")) => {
+            Some(name.parse().map_err(|_| refuse())?)
+        }
+        Some(_) => return Err(refuse()),
+    };
+    let (requests, window) = rate.split_once('/').ok_or_else(refuse)?;
+    let requests: NonZeroU32 = requests.parse().map_err(|_| refuse())?;
+    let window = humantime::parse_duration(window).map_err(|_| refuse())?;
+    let window = check_window(window).map_err(str::to_owned)?;
+    if !path.starts_with('/') {
+        return Err(refuse());
+    }
+    Ok(RouteLimit { method, path: path.to_owned(), quota: Quota { requests, window } })
 }
 
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -14,8 +14,8 @@ use super::guard::{Guard, GuardOptions, Refused};
 use super::switches::Endpoint;
 use super::{Quoted, RouteFailure};
 use crate::model::{
-    Asset, AssetClass, BreakerState, BudgetLeft, CallStatistics, ProviderName, QuotaWindow,
-    Receipt, Symbol, Timestamp,
+    Asset, AssetClass, AuditDraft, BreakerState, BudgetLeft, CallStatistics, ProviderName,
+    QuotaWindow, Receipt, Symbol, Timestamp,
 };
 use crate::ports::provider::{PriceProvider, ProviderProfile};
 use crate::ports::{Clock, Store, StoreError};
@@ -213,14 +213,14 @@ impl Router {
     }
 
     /// Closes a provider's breaker and forgets which symbols it does not list. Its budgets stay
-    /// counted. False when no provider of this name is enabled.
+    /// counted. `draft` goes into the trail with it. False when no provider of this name is enabled.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn reset(&self, name: &ProviderName) -> Result<bool, StoreError> {
+    pub async fn reset(&self, name: &ProviderName, draft: AuditDraft) -> Result<bool, StoreError> {
         let Some(guard) = self.guard(name) else { return Ok(false) };
         guard.reset().await?;
-        self.store.forget_unknown(name).await?;
+        self.store.audited(draft).forget_unknown(name).await?;
         Ok(true)
     }
 

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use tickerd::model::{DeadLetter, Mean, MovingAverage, Order, Price, PriceId, Sequence};
+use tickerd::model::{
+    Asset, AssetClass, AssetList, BreakerState, CallStatistics, DeadLetter, JobConfig, Mean,
+    MovingAverage, Order, Price, PriceId, ProviderLedger, Schedule, Sequence,
+};
 use tickerd::ports::{AverageUpdate, PriceQuery, SnapshotRecord, Store};
 
 use super::dead_letters::letter;
 use super::{pending, record, record_all};
-use crate::build::{With, amount, corrected_at, instant, observed, raw, symbol, window};
+use crate::build::{
+    With, amount, corrected_at, currency, instant, observed, provider, raw, second, symbol, window,
+};
 
 const DAY_2: &str = "2024-06-02T00:00:00Z";
 const DAY_3: &str = "2024-06-03T00:00:00Z";
@@ -41,7 +46,42 @@ async fn fill(store: &Arc<dyn Store>) -> Vec<Price> {
     store.park(letter("kept")).await.expect("parked");
     store.park(letter("kept too")).await.expect("parked");
     store.remove_dead_letter(parked).await.expect("removed");
+    fill_with_others(store).await;
     prices
+}
+
+/// A job that somebody is at, an account and a list of assets.
+async fn fill_with_others(store: &Arc<dyn Store>) {
+    let config = JobConfig {
+        name: None,
+        symbols: vec![symbol("AAPL")],
+        schedule: Schedule::Cron("0 * * * *".into()),
+        provider: Some(provider("kraken")),
+    };
+    let first = store.create_job(config.clone(), second(1), None).await.expect("created");
+    store.create_job(config, second(2), Some(second(9))).await.expect("created");
+    store.delete_job(first.id).await.expect("deleted");
+    let claimed = store.claim_due("somebody", second(10), second(99), 1).await.expect("claimed");
+    assert_eq!(claimed.len(), 1);
+    let ledger = ProviderLedger {
+        provider: provider("kraken"),
+        revision: 0,
+        used: Vec::new(),
+        breaker: BreakerState::Open { until: second(9) },
+        calls: CallStatistics { n_calls: 7, ..CallStatistics::default() },
+    };
+    store.save_ledger(ledger).await.expect("saved");
+    let asset = Asset {
+        symbol: symbol("AAPL"),
+        name: "Apple \"Inc\"".into(),
+        exchange: None,
+        currency: currency("USD"),
+    };
+    for class in [AssetClass::Stock, AssetClass::Crypto] {
+        let (updated_at, assets) = (second(5), vec![asset.clone()]);
+        let list = AssetList { class, provider: provider("yahoo"), updated_at, assets };
+        store.save_assets(list).await.expect("saved");
+    }
 }
 
 async fn read_all(store: &Arc<dyn Store>, portion: usize) -> Vec<Vec<SnapshotRecord>> {
@@ -97,6 +137,16 @@ async fn assert_equal(one: &Arc<dyn Store>, other: &Arc<dyn Store>, prices: &[Pr
         other.symbols(None, 100).await.expect("symbols"),
         one.symbols(None, 100).await.expect("symbols")
     );
+    let mut jobs = one.jobs(None, 100).await.expect("jobs");
+    // Who was at a job in the one store is not at it in the other.
+    jobs.iter_mut().for_each(|job| job.lease = None);
+    assert_eq!(other.jobs(None, 100).await.expect("jobs"), jobs);
+    let ledgers = one.ledgers().await.expect("ledgers");
+    assert_eq!(other.ledgers().await.expect("ledgers"), ledgers);
+    for class in AssetClass::ALL {
+        let lists = one.asset_lists(class).await.expect("lists");
+        assert_eq!(other.asset_lists(class).await.expect("lists"), lists);
+    }
     let letters = one.dead_letters(0, 100).await.expect("letters");
     assert_eq!(other.dead_letters(0, 100).await.expect("letters"), letters);
 }

@@ -370,6 +370,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything that is stored, as one file
+         * @description What is committed when the backup begins, and nothing later; writes go on meanwhile. A file
+         *     without its last line is not whole: `tickerd backup verify` says so.
+         */
+        get: operations["backup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/bars/{symbol}": {
         parameters: {
             query?: never;
@@ -385,6 +406,79 @@ export interface paths {
         get: operations["bars"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deliveries that were given up, oldest first */
+        get: operations["list_dead_letters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery that was given up */
+        get: operations["get_dead_letter"];
+        put?: never;
+        post?: never;
+        /** Forget a delivery */
+        delete: operations["drop_dead_letter"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a delivery again
+         * @description Its original bytes go onto the bus again; the letter is gone when they are safe there. What
+         *     still cannot be worked on is parked again as a new letter that tells of this one.
+         */
+        post: operations["replay_dead_letter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/dead-letters/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try all deliveries again that are parked now */
+        post: operations["replay_dead_letters"];
         delete?: never;
         options?: never;
         head?: never;
@@ -698,6 +792,38 @@ export interface components {
             /** Format: decimal */
             volume?: Decimal | null;
         };
+        /**
+         * DeadLetterRecord
+         * @description A delivery that was given up.
+         */
+        DeadLetterRecord: {
+            /**
+             * Format: uint32
+             * @description How often it was tried, over all replays
+             */
+            readonly attempts: number;
+            /** @description The headers it came with, as pairs of name and value */
+            readonly headers: string[][];
+            /** @description When it was parked before and replayed since, oldest first */
+            readonly history: components["schemas"]["ParkingRecord"][];
+            /** Format: uint64 */
+            readonly id: number;
+            /** @description The symbol, where the message had one */
+            readonly key: string;
+            /** Format: uint64 */
+            readonly offset?: number | null;
+            /** @description RFC 3339 */
+            readonly parked_at: string;
+            /** Format: int32 */
+            readonly partition?: number | null;
+            /** @description The bytes as text; see `payload_base64` when they are none */
+            readonly payload: string;
+            /** @description The bytes, when they are not UTF-8 */
+            readonly payload_base64?: string | null;
+            /** @description Why it was given up the last time */
+            readonly reason: string;
+            readonly topic?: string | null;
+        };
         /** JobConfigRecord */
         JobConfigRecord: {
             readonly cron?: string | null;
@@ -771,6 +897,14 @@ export interface components {
             readonly timestamp: string;
         };
         /**
+         * LettersDone
+         * @description How many letters were replayed or dropped.
+         */
+        LettersDone: {
+            /** Format: uint64 */
+            readonly count: number;
+        };
+        /**
          * Message
          * @description What was done, in words.
          */
@@ -819,6 +953,17 @@ export interface components {
             timestamp?: string | null;
             /** Format: decimal */
             volume?: Decimal | null;
+        };
+        /**
+         * ParkingRecord
+         * @description One time that a delivery was parked.
+         */
+        ParkingRecord: {
+            /** Format: uint32 */
+            readonly attempts: number;
+            /** @description RFC 3339 */
+            readonly parked_at: string;
+            readonly reason: string;
         };
         /**
          * PriceRecord
@@ -1681,6 +1826,28 @@ export interface operations {
             };
         };
     };
+    backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file: gzipped JSON lines, with a count and a checksum in the last */
+            200: {
+                headers: {
+                    /** @description The name it may be kept under */
+                    "CONTENT-DISPOSITION": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+        };
+    };
     bars: {
         parameters: {
             query?: {
@@ -1704,6 +1871,117 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["BarList"];
+                };
+            };
+        };
+    };
+    list_dead_letters: {
+        parameters: {
+            query?: {
+                /** @description Behind this letter */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["DeadLetterRecord"][];
+                };
+            };
+        };
+    };
+    get_dead_letter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["DeadLetterRecord"];
+                };
+            };
+        };
+    };
+    drop_dead_letter: {
+        parameters: {
+            query?: {
+                /** @description Why, for those who ask later */
+                reason?: string;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Message"];
+                };
+            };
+        };
+    };
+    replay_dead_letter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Message"];
+                };
+            };
+        };
+    };
+    replay_dead_letters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["LettersDone"];
                 };
             };
         };

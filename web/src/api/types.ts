@@ -20,19 +20,7 @@ export type Provider = Schemas["ProviderRecord"];
 export type Budget = Schemas["BudgetRecord"];
 export type System = Schemas["SystemRecord"];
 export type Ready = Schemas["Readiness"];
-
-export interface DeadLetter {
-  id: string | number;
-  key?: string;
-  topic?: string;
-  partition?: number;
-  offset?: number;
-  reason: string;
-  attempts: number;
-  parked_at?: string;
-  payload?: string;
-  headers?: Record<string, string> | string[][];
-}
+export type DeadLetter = Schemas["DeadLetterRecord"];
 
 export interface ApiKey {
   id: string;
@@ -87,9 +75,6 @@ interface NoParameters { parameters: { query?: never } }
 
 /** The document's paths, and those that the dashboard knows before they are in it. */
 export interface paths extends documented {
-  "/v1/dead-letters": { get: Query<{ limit?: number }> & Answer<DeadLetter[]> };
-  "/v1/dead-letters/{id}/replay": { post: Path<{ id: string | number }> & Answer<unknown> };
-  "/v1/dead-letters/{id}": { delete: Path<{ id: string | number }> & Answer<unknown> };
   "/v1/keys": {
     get: NoParameters & Answer<ApiKey[]>;
     post: NoParameters & Body<{ name?: string; role: Role; expires_at?: string }> & Answer<{ id: string; key: string }, 201>;

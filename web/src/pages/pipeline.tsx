@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { api, ask } from "../api/client";
 import type { DeadLetter } from "../api/types";
-import { Ago, Empty, ErrorNote, Figure, Loading, State } from "../components/basics";
+import { Ago, Empty, ErrorNote, Figure, Loading, State, Time } from "../components/basics";
 import { Confirm } from "../components/dialog";
 import OperationsChart from "../components/operations-chart";
 import { useResource } from "../components/resource";
@@ -136,13 +136,14 @@ function DeadLetters() {
             <p class="letter-reason">{letter.reason}</p>
             <p class="muted">
               {letter.key && <>key <code>{letter.key}</code> · </>}
-              {letter.topic && <>{letter.topic}{letter.partition !== undefined && ` ${letter.partition}`}{letter.offset !== undefined && ` @ ${letter.offset}`} · </>}
-              {letter.attempts} attempts{letter.parked_at && <> · <Ago iso={letter.parked_at} /></>}
+              {letter.topic && <>{letter.topic}{letter.partition != null && ` ${letter.partition}`}{letter.offset != null && ` @ ${letter.offset}`} · </>}
+              {letter.attempts} attempts · <Ago iso={letter.parked_at} />
             </p>
+            {letter.history.length > 0 && <p class="muted">Replayed and parked before: {letter.history.map(({ parked_at, reason }) => <span key={parked_at}><Time iso={parked_at} />, {reason}. </span>)}</p>}
             <details>
               <summary>Original bytes and headers</summary>
-              <pre tabIndex={0}>{letter.payload ?? "none"}</pre>
-              <dl class="headers">{headersOf(letter).map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+              <pre tabIndex={0}>{letter.payload || "none"}</pre>
+              <dl class="headers">{letter.headers.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
             </details>
             <div class="actions">
               <button type="button" onClick={() => replay(letter)}>Replay</button>
@@ -154,8 +155,4 @@ function DeadLetters() {
       {doomed && <Confirm title="Drop this dead letter?" verb="Drop it" onConfirm={() => drop(doomed)} onClose={() => setDoomed(undefined)}>The event is deleted and cannot be replayed. Stored prices stay as they are.</Confirm>}
     </section>
   );
-}
-
-function headersOf({ headers }: DeadLetter): string[][] {
-  return Array.isArray(headers) ? headers : Object.entries(headers ?? {});
 }

@@ -42,7 +42,7 @@ function ProviderCard({ provider, onReset }: { provider: Provider; onReset(name:
     <article class={enabled ? "card" : "card card-off"} aria-label={`Provider ${name}`}>
       <header class="card-head">
         <h2>{name}</h2>
-        {provider.invented && <span class="badge badge-invented">invented</span>}
+        {provider.invented && <span class="badge badge-invented" title="Its prices are played back or simulated">not a market</span>}
         <Breaker provider={provider} />
       </header>
       {!enabled && <p class="muted">{provider.reason ?? "Switched off in the configuration."}</p>}

@@ -179,7 +179,7 @@ function Audit() {
               {audit.data.map((entry) => (
                 <tr key={entry.sequence}>
                   <td class="end">{entry.sequence}</td><td><Time iso={entry.at} /></td><td>{entry.actor}</td><td>{entry.action}</td><td>{entry.target ?? "–"}</td>
-                  <td>{entry.outcome === "refused" ? <State tone="bad">refused</State> : (entry.outcome ?? "–")}</td><td><code title={entry.hash}>{entry.hash?.slice(0, 10)}</code></td>
+                  <td>{entry.outcome?.startsWith("refused") ? <State tone="bad">{entry.outcome}</State> : entry.outcome}</td><td><code title={entry.hash}>{entry.hash?.slice(0, 10)}</code></td>
                 </tr>
               ))}
             </tbody>

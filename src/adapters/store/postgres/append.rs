@@ -13,9 +13,10 @@ use parking_lot::Mutex;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::model::{EventKind, Observation, Price, PriceId, Sequence};
-use crate::ports::{Appended, StoreError, StoreErrorKind};
+use crate::model::{AuditDraft, EventKind, Observation, Price, PriceId, Sequence};
+use crate::ports::{Appended, Effect, StoreError, StoreErrorKind};
 
+use super::audit;
 use super::error::{Result, closed, corrupt, translate};
 use super::log::write_events;
 use super::options::PostgresOptions;
@@ -38,6 +39,8 @@ pub(super) struct Queue {
 /// A caller's batch, and where its answer goes.
 pub(super) struct Waiting {
     batch: Vec<Observation>,
+    /// Goes into the trail with the batch.
+    draft: Option<AuditDraft>,
     answer: oneshot::Sender<Result<Vec<Appended>>>,
     _room: OwnedSemaphorePermit,
 }
@@ -59,7 +62,11 @@ impl Queue {
     ///
     /// When the caller goes away meanwhile the batch may still be stored; sent again it is then
     /// answered as duplicates.
-    pub(super) async fn append(&self, batch: Vec<Observation>) -> Result<Vec<Appended>> {
+    pub(super) async fn append(
+        &self,
+        batch: Vec<Observation>,
+        draft: Option<AuditDraft>,
+    ) -> Result<Vec<Appended>> {
         // A batch larger than the whole queue waits until the queue is empty.
         let n_rows = batch.len().min(self.n_rows);
         let room =
@@ -72,7 +79,7 @@ impl Queue {
             }
         };
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { batch, answer, _room: room };
+        let waiting = Waiting { batch, draft, answer, _room: room };
         let sender = self.sender.lock().clone().ok_or_else(closed)?;
         sender.send(waiting).map_err(|_| closed())?;
         // Not held while waiting: the flusher ends when the last sender is gone.
@@ -97,19 +104,15 @@ pub(super) async fn flush_queue(db: Arc<Database>, mut queue: mpsc::UnboundedRec
             n_rows += next.batch.len();
             group.push(next);
         }
-        let batches: Vec<&[Observation]> =
-            group.iter().map(|waiting| waiting.batch.as_slice()).collect();
-        let outcome = db.within(store_group(&db, &batches)).await;
+        let outcome = db.within(store_group(&db, &group)).await;
         answer(group, outcome);
     }
 }
 
-fn answer(group: Vec<Waiting>, outcome: Result<Vec<Appended>>) {
+fn answer(group: Vec<Waiting>, outcome: Result<Vec<Vec<Appended>>>) {
     match outcome {
         Ok(answers) => {
-            let mut answers = answers.into_iter();
-            for waiting in group {
-                let own = answers.by_ref().take(waiting.batch.len()).collect();
+            for (waiting, own) in group.into_iter().zip(answers) {
                 // A caller who no longer listens has lost nothing.
                 let _ = waiting.answer.send(Ok(own));
             }
@@ -127,11 +130,18 @@ fn same_error(error: &StoreError) -> StoreError {
     error.kind.because(reason)
 }
 
-/// Stores batches one behind the other in one transaction, and answers each observation in order.
-async fn store_group(db: &Database, batches: &[&[Observation]]) -> Result<Vec<Appended>> {
-    let observations: Vec<&Observation> = batches.iter().copied().flatten().collect();
+/// Stores batches one behind the other in one transaction, and answers each batch in order.
+async fn store_group(db: &Database, group: &[Waiting]) -> Result<Vec<Vec<Appended>>> {
+    let observations: Vec<&Observation> = group.iter().flat_map(|waiting| &waiting.batch).collect();
     let mut transaction = db.begin().await?;
     let (answers, committed) = append_all(&mut transaction, &db.options, &observations).await?;
+    let mut answers = answers.into_iter();
+    let answers: Vec<Vec<Appended>> =
+        group.iter().map(|waiting| answers.by_ref().take(waiting.batch.len()).collect()).collect();
+    let drafts = group.iter().zip(&answers).filter_map(|(waiting, own)| {
+        waiting.draft.clone().map(|draft| draft.concluded(own.effect()))
+    });
+    audit::append(&mut transaction, drafts.collect()).await?;
     transaction.commit().await.map_err(translate)?;
     db.tell_committed(committed);
     Ok(answers)

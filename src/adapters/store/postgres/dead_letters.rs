@@ -72,12 +72,16 @@ impl DeadLetterStore for PostgresStore {
     async fn remove_dead_letter(&self, id: u64) -> Result<bool> {
         self.db
             .within(async {
+                let mut transaction = self.db.begin().await?;
                 let removed = sqlx::query("delete from dead_letters where id = $1")
                     .bind(bigint(id))
-                    .execute(&self.db.pool)
+                    .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
-                Ok(removed.rows_affected() > 0)
+                let is_removed = removed.rows_affected() > 0;
+                self.conclude(&mut transaction, &is_removed).await?;
+                transaction.commit().await.map_err(translate)?;
+                Ok(is_removed)
             })
             .await
     }

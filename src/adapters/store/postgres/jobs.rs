@@ -15,6 +15,39 @@ use super::error::{Result, corrupt, translate};
 use super::rows::{bigint, count, get, unsigned};
 use super::store::PostgresStore;
 
+/// All jobs, as a snapshot carries them.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<PollJob>> {
+    let rows = sqlx::query("select id, job from jobs order by id")
+        .fetch_all(connection)
+        .await
+        .map_err(translate)?;
+    rows.iter().map(|row| Ok(PollJob { lease: None, ..job(row)? })).collect()
+}
+
+/// Takes over a job whose id is free.
+pub(super) async fn load(connection: &mut PgConnection, job: &PollJob) -> Result<()> {
+    sqlx::query(
+        "insert into jobs (id, job, due_at) overriding system value values ($1, $2, $3) \
+         on conflict (id) do nothing",
+    )
+    .bind(bigint(job.id.0))
+    .bind(codec::encode(job))
+    .bind(due_at(job))
+    .execute(&mut *connection)
+    .await
+    .map_err(translate)?;
+    // No id is given out twice, not even that of a job which was deleted here.
+    sqlx::query(
+        "select setval(id, greatest(nextval(id), $1)) \
+           from (select pg_get_serial_sequence('jobs', 'id')::regclass) as sequence (id)",
+    )
+    .bind(bigint(job.id.0))
+    .execute(connection)
+    .await
+    .map_err(translate)?;
+    Ok(())
+}
+
 #[async_trait]
 impl JobStore for PostgresStore {
     async fn create_job(
@@ -35,15 +68,18 @@ impl JobStore for PostgresStore {
         };
         self.db
             .within(async {
+                let mut transaction = self.db.begin().await?;
                 let id: i64 = sqlx::query_scalar(
                     "insert into jobs (job, due_at) values ($1, $2) returning id",
                 )
                 .bind(codec::encode(&job))
                 .bind(due_at(&job))
-                .fetch_one(&self.db.pool)
+                .fetch_one(&mut *transaction)
                 .await
                 .map_err(translate)?;
                 job.id = JobId(unsigned(id)?);
+                self.conclude(&mut transaction, &job).await?;
+                transaction.commit().await.map_err(translate)?;
                 Ok(job)
             })
             .await
@@ -91,12 +127,16 @@ impl JobStore for PostgresStore {
     async fn delete_job(&self, id: JobId) -> Result<bool> {
         self.db
             .within(async {
+                let mut transaction = self.db.begin().await?;
                 let deleted = sqlx::query("delete from jobs where id = $1")
                     .bind(bigint(id.0))
-                    .execute(&self.db.pool)
+                    .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
-                Ok(deleted.rows_affected() > 0)
+                let is_deleted = deleted.rows_affected() > 0;
+                self.conclude(&mut transaction, &is_deleted).await?;
+                transaction.commit().await.map_err(translate)?;
+                Ok(is_deleted)
             })
             .await
     }
@@ -104,14 +144,18 @@ impl JobStore for PostgresStore {
     async fn delete_jobs(&self) -> Result<u64> {
         self.db
             .within(async {
+                let mut transaction = self.db.begin().await?;
                 let deleted = sqlx::query(
                     "with locked as materialized (select id from jobs order by id for update) \
                      delete from jobs where id in (select id from locked)",
                 )
-                .execute(&self.db.pool)
+                .execute(&mut *transaction)
                 .await
                 .map_err(translate)?;
-                Ok(deleted.rows_affected())
+                let n_deleted = deleted.rows_affected();
+                self.conclude(&mut transaction, &n_deleted).await?;
+                transaction.commit().await.map_err(translate)?;
+                Ok(n_deleted)
             })
             .await
     }
@@ -226,8 +270,10 @@ impl PostgresStore {
                     return Ok(None);
                 }
                 put(&mut transaction, &job).await?;
+                let changed = Some(job);
+                self.conclude(&mut transaction, &changed).await?;
                 transaction.commit().await.map_err(translate)?;
-                Ok(Some(job))
+                Ok(changed)
             })
             .await
     }

@@ -19,6 +19,67 @@ use super::store::PostgresStore;
 const MAX_UNKNOWN: i64 = 50_000;
 const MAX_RECEIPTS: i64 = 100_000;
 
+/// All accounts, by name.
+pub(super) async fn all(connection: &mut PgConnection) -> Result<Vec<ProviderLedger>> {
+    let rows = sqlx::query("select provider, ledger from provider_ledgers order by provider")
+        .fetch_all(connection)
+        .await
+        .map_err(translate)?;
+    rows.iter()
+        .map(|row| {
+            let provider = ProviderName::parse(get(row, 0)?).map_err(corrupt)?;
+            codec::decode_ledger(provider, get(row, 1)?).map_err(corrupt)
+        })
+        .collect()
+}
+
+/// Takes over the account of a provider that has none.
+pub(super) async fn load(connection: &mut PgConnection, ledger: &ProviderLedger) -> Result<()> {
+    sqlx::query(
+        "insert into provider_ledgers (provider, ledger) values ($1, $2) on conflict do nothing",
+    )
+    .bind(ledger.provider.as_str())
+    .bind(codec::encode_ledger(ledger))
+    .execute(connection)
+    .await
+    .map_err(translate)?;
+    Ok(())
+}
+
+/// Every list of assets.
+pub(super) async fn all_assets(connection: &mut PgConnection) -> Result<Vec<AssetList>> {
+    let rows = sqlx::query(
+        "select asset_class, provider, assets from asset_lists order by asset_class, provider",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(translate)?;
+    rows.iter()
+        .map(|row| {
+            let class: &str = get(row, 0)?;
+            let class = AssetClass::parse(class)
+                .ok_or_else(|| corrupt(format!("no asset class: {class}")))?;
+            let provider = ProviderName::parse(get(row, 1)?).map_err(corrupt)?;
+            codec::decode_assets(class, provider, get(row, 2)?).map_err(corrupt)
+        })
+        .collect()
+}
+
+/// Takes over a list where there is none.
+pub(super) async fn load_assets(connection: &mut PgConnection, list: &AssetList) -> Result<()> {
+    sqlx::query(
+        "insert into asset_lists (asset_class, provider, assets) values ($1, $2, $3) \
+         on conflict do nothing",
+    )
+    .bind(list.class.name())
+    .bind(list.provider.as_str())
+    .bind(codec::encode_assets(list))
+    .execute(connection)
+    .await
+    .map_err(translate)?;
+    Ok(())
+}
+
 #[async_trait]
 impl LedgerStore for PostgresStore {
     async fn ledgers(&self) -> Result<Vec<ProviderLedger>> {
@@ -157,6 +218,7 @@ impl LedgerStore for PostgresStore {
                     .execute(&mut *transaction)
                     .await
                     .map_err(translate)?;
+                self.conclude(&mut transaction, &()).await?;
                 transaction.commit().await.map_err(translate)
             })
             .await

@@ -6,8 +6,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use super::options::OpenError;
 
 /// Every step up, in order. A released file never changes; the next change is the next file.
-const STEPS: &[(u32, &str)] =
-    &[(1, include_str!("../../../../migrations/postgres/0001_prices.up.sql"))];
+const STEPS: &[(u32, &str)] = &[
+    (1, include_str!("../../../../migrations/postgres/0001_prices.up.sql")),
+    (2, include_str!("../../../../migrations/postgres/0002_access.up.sql")),
+];
 
 /// The schema version this code reads and writes.
 pub(super) const SCHEMA_VERSION: u32 = STEPS[STEPS.len() - 1].0;

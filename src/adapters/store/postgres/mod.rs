@@ -19,11 +19,13 @@ mod append;
 mod log;
 mod prices;
 
+mod audit;
 mod averages;
 mod committed;
 mod dead_letters;
 mod error;
 mod jobs;
+mod keys;
 mod leases;
 mod ledger;
 mod snapshot;

@@ -26,7 +26,7 @@ impl PriceStore for PostgresStore {
             return Ok(Vec::new());
         }
         batch.iter().try_for_each(|observation| storable(observation.raw.as_ref()))?;
-        self.queue.append(batch).await
+        self.queue.append(batch, self.draft.clone()).await
     }
 
     async fn correct(&self, id: PriceId, correction: Correction) -> Result<Option<Price>> {
@@ -254,11 +254,13 @@ impl PostgresStore {
             .within(async {
                 let mut transaction = self.db.begin().await?;
                 let counters = lock_counters(&mut transaction, 0).await?;
-                let Some(current) = current_price(&mut transaction, id).await? else {
-                    return Ok(None);
-                };
-                let Some(observation) = next(&current) else {
-                    return Ok(Some(current));
+                let current = current_price(&mut transaction, id).await?;
+                let Some((current, observation)) =
+                    current.as_ref().and_then(|current| Some((current, next(current)?)))
+                else {
+                    self.conclude(&mut transaction, &current).await?;
+                    transaction.commit().await.map_err(translate)?;
+                    return Ok(current);
                 };
                 let changed = Price { id, version: current.version + 1, observation };
                 supersede(&mut transaction, &changed, kind == EventKind::Deleted).await?;
@@ -269,9 +271,11 @@ impl PostgresStore {
                     &[(kind, &changed)],
                 )
                 .await?;
+                let changed = Some(changed);
+                self.conclude(&mut transaction, &changed).await?;
                 transaction.commit().await.map_err(translate)?;
                 self.db.tell_committed(committed);
-                Ok(Some(changed))
+                Ok(changed)
             })
             .await
     }

@@ -16,6 +16,7 @@ use super::prices::version;
 use super::rows::{PriceColumns, bigint, count, get, price_columns, unsigned};
 use super::store::PostgresStore;
 use super::write::{insert_prices, insert_versions, lock_counters};
+use super::{audit, jobs, keys, ledger};
 
 /// A transaction that keeps seeing what was committed when it began.
 struct PostgresSnapshot {
@@ -26,11 +27,17 @@ struct PostgresSnapshot {
 /// What comes next.
 enum Place {
     /// The counters as they were when the snapshot was taken.
-    Start(SnapshotRecord),
+    Start(Box<SnapshotRecord>),
     /// The histories behind this price id.
     Histories(i64),
     /// The dead letters behind this id.
     DeadLetters(i64),
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
+    /// The keys behind the first so many.
+    Keys(usize),
+    /// The entries of the trail behind this sequence.
+    Audit(u64),
 }
 
 #[async_trait]
@@ -50,7 +57,8 @@ impl Snapshots for PostgresStore {
                     .map_err(translate)?;
                 // The view is taken by the first statement that reads, so that is done now.
                 let counters = counters(&mut transaction).await?;
-                let snapshot = PostgresSnapshot { transaction, place: Place::Start(counters) };
+                let snapshot =
+                    PostgresSnapshot { transaction, place: Place::Start(Box::new(counters)) };
                 Ok(Box::new(snapshot) as Box<dyn Snapshot>)
             })
             .await
@@ -62,7 +70,7 @@ impl Snapshots for PostgresStore {
                 let mut transaction = self.db.begin().await?;
                 lock_counters(&mut transaction, 0).await?;
                 replace_windows(&mut transaction, &[]).await?;
-                let mut histories = Vec::new();
+                let (mut histories, mut trail) = (Vec::new(), Vec::new());
                 for record in &records {
                     match record {
                         SnapshotRecord::Counters { last_price_id, last_sequence } => {
@@ -70,6 +78,17 @@ impl Snapshots for PostgresStore {
                                 .await?;
                         }
                         SnapshotRecord::History(versions) => histories.push(versions.as_slice()),
+                        SnapshotRecord::Job(job) => jobs::load(&mut transaction, job).await?,
+                        SnapshotRecord::Ledger(ledger) => {
+                            ledger::load(&mut transaction, ledger).await?;
+                        }
+                        SnapshotRecord::Assets(list) => {
+                            ledger::load_assets(&mut transaction, list).await?;
+                        }
+                        SnapshotRecord::Key(key) => {
+                            keys::add(&mut transaction, key).await?;
+                        }
+                        SnapshotRecord::Audit(entry) => trail.push(entry.clone()),
                         SnapshotRecord::DeadLetter(letter) => {
                             raise_counters(&mut transaction, 0, Sequence(0), letter.id).await?;
                             insert_letter(&mut transaction, letter.id, letter).await?;
@@ -78,6 +97,7 @@ impl Snapshots for PostgresStore {
                 }
                 load_histories(&mut transaction, &histories).await?;
                 let committed = counters(&mut transaction).await?;
+                audit::load(&mut transaction, &trail).await?;
                 transaction.commit().await.map_err(translate)?;
                 if let SnapshotRecord::Counters { last_sequence, .. } = committed {
                     self.db.tell_committed(last_sequence);
@@ -96,7 +116,7 @@ impl Snapshot for PostgresSnapshot {
         }
         let mut records = Vec::new();
         if let Place::Start(counters) = &self.place {
-            records.push(counters.clone());
+            records.push(SnapshotRecord::clone(counters));
             self.place = Place::Histories(-1);
         }
         if let Place::Histories(after) = self.place {
@@ -128,9 +148,43 @@ impl Snapshot for PostgresSnapshot {
                 self.place = Place::DeadLetters(bigint(letter.id));
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Others(others(&mut self.transaction).await?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
+            if others.len() == 0 {
+                self.place = Place::Keys(0);
+            }
+        }
+        if let Place::Keys(n_read) = self.place {
+            let mut keys = keys::all(&mut self.transaction).await?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys(n_read + room),
+                false => Place::Audit(0),
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit(after) = self.place {
+            let room = limit - records.len();
+            let entries = audit::entries_after(&mut self.transaction, after, room).await?;
+            self.place = Place::Audit(entries.last().map_or(after, |entry| entry.sequence));
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }
+}
+
+async fn others(connection: &mut PgConnection) -> Result<Vec<SnapshotRecord>> {
+    let jobs = jobs::all(connection).await?;
+    let mut records: Vec<_> = jobs.into_iter().map(SnapshotRecord::Job).collect();
+    records.extend(ledger::all(connection).await?.into_iter().map(SnapshotRecord::Ledger));
+    records.extend(ledger::all_assets(connection).await?.into_iter().map(SnapshotRecord::Assets));
+    Ok(records)
 }
 
 async fn counters(connection: &mut PgConnection) -> Result<SnapshotRecord> {

@@ -12,7 +12,7 @@ use sqlx::{Connection, Postgres, Transaction};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::model::Sequence;
+use crate::model::{AuditDraft, Sequence};
 use crate::ports::{Store, StoreErrorKind, StoreStatus};
 use crate::telemetry::metrics;
 
@@ -26,11 +26,14 @@ use super::rows::{get, unsigned};
 /// Prices, averages and the log in a PostgreSQL database.
 ///
 /// Several processes may use one database at the same time.
+#[derive(Clone)]
 pub struct PostgresStore {
     pub(super) db: Arc<Database>,
-    pub(super) queue: Queue,
+    pub(super) queue: Arc<Queue>,
+    /// Goes into the trail with each change, in views made by `audited`.
+    pub(super) draft: Option<AuditDraft>,
     /// The flusher, then the listener. They end with the store: dropping the set aborts them.
-    tasks: Mutex<JoinSet<()>>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
 /// What the store's calls and its tasks share.
@@ -73,7 +76,8 @@ impl PostgresStore {
         let mut tasks = JoinSet::new();
         tasks.spawn(flush_queue(Arc::clone(&db), waiting));
         tasks.spawn(follow_commits(Arc::clone(&db)));
-        Ok(Self { db, queue, tasks: Mutex::new(tasks) })
+        let tasks = Arc::new(Mutex::new(tasks));
+        Ok(Self { db, queue: Arc::new(queue), draft: None, tasks })
     }
 }
 

@@ -45,10 +45,7 @@ impl DeadLetterStore for RedbStore {
     }
 
     async fn remove_dead_letter(&self, id: u64) -> Result<bool> {
-        self.writer
-            .durable(1, move |tables| {
-                Ok(tables.dead_letters.remove(id).map_err(storage)?.is_some())
-            })
+        self.change(1, move |tables| Ok(tables.dead_letters.remove(id).map_err(storage)?.is_some()))
             .await
     }
 }

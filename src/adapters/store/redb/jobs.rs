@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
-use super::tables::Tables;
+use super::tables::{Schema, Tables};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::job;
 use crate::model::{JobConfig, JobId, JobStatistics, Lease, PollJob, Timestamp};
-use crate::ports::{JobChange, JobRun, JobStore};
+use crate::ports::{JobChange, JobRun, JobStore, SnapshotRecord};
 
 const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs");
 /// The one row is the last id given out, so that none is used twice.
@@ -48,6 +48,25 @@ fn all(
     Ok(jobs)
 }
 
+/// All jobs, as a snapshot carries them.
+pub(super) fn records(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
+    let jobs = all(&schema.0.open_table(JOBS).map_err(storage)?, 0, usize::MAX)?;
+    let free = |job| SnapshotRecord::Job(PollJob { lease: None, ..job });
+    Ok(jobs.into_iter().map(free).collect())
+}
+
+/// Takes over a job whose id is free.
+pub(super) fn load(tables: &Tables<'_>, job: &PollJob) -> Result<()> {
+    let mut last = tables.transaction.open_table(LAST_JOB).map_err(storage)?;
+    let last_id = last.get(()).map_err(storage)?.map_or(0, |id| id.value());
+    last.insert((), last_id.max(job.id.0)).map_err(storage)?;
+    let mut table = open(tables)?;
+    if get(&table, job.id)?.is_none() {
+        put(&mut table, job)?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl JobStore for RedbStore {
     async fn create_job(
@@ -56,28 +75,27 @@ impl JobStore for RedbStore {
         created_at: Timestamp,
         next_run: Option<Timestamp>,
     ) -> Result<PollJob> {
-        self.writer
-            .durable(1, move |tables| {
-                let id = {
-                    let mut last = tables.transaction.open_table(LAST_JOB).map_err(storage)?;
-                    let id = last.get(()).map_err(storage)?.map_or(0, |id| id.value()) + 1;
-                    last.insert((), id).map_err(storage)?;
-                    JobId(id)
-                };
-                let job = PollJob {
-                    id,
-                    config,
-                    created_at,
-                    paused: false,
-                    next_run,
-                    lease: None,
-                    statistics: JobStatistics::default(),
-                    stretched: None,
-                };
-                put(&mut open(tables)?, &job)?;
-                Ok(job)
-            })
-            .await
+        self.change(1, move |tables| {
+            let id = {
+                let mut last = tables.transaction.open_table(LAST_JOB).map_err(storage)?;
+                let id = last.get(()).map_err(storage)?.map_or(0, |id| id.value()) + 1;
+                last.insert((), id).map_err(storage)?;
+                JobId(id)
+            };
+            let job = PollJob {
+                id,
+                config,
+                created_at,
+                paused: false,
+                next_run,
+                lease: None,
+                statistics: JobStatistics::default(),
+                stretched: None,
+            };
+            put(&mut open(tables)?, &job)?;
+            Ok(job)
+        })
+        .await
     }
 
     async fn jobs(&self, after: Option<JobId>, limit: usize) -> Result<Vec<PollJob>> {
@@ -95,37 +113,34 @@ impl JobStore for RedbStore {
     }
 
     async fn update_job(&self, id: JobId, change: JobChange) -> Result<Option<PollJob>> {
-        self.writer
-            .durable(1, move |tables| {
-                let mut table = open(tables)?;
-                let Some(mut job) = get(&table, id)? else { return Ok(None) };
-                job.config = change.config;
-                job.paused = change.paused;
-                job.next_run = change.next_run;
-                job.stretched = None;
-                put(&mut table, &job)?;
-                Ok(Some(job))
-            })
-            .await
+        self.change(1, move |tables| {
+            let mut table = open(tables)?;
+            let Some(mut job) = get(&table, id)? else { return Ok(None) };
+            job.config = change.config;
+            job.paused = change.paused;
+            job.next_run = change.next_run;
+            job.stretched = None;
+            put(&mut table, &job)?;
+            Ok(Some(job))
+        })
+        .await
     }
 
     async fn delete_job(&self, id: JobId) -> Result<bool> {
-        self.writer
-            .durable(1, move |tables| Ok(open(tables)?.remove(id.0).map_err(storage)?.is_some()))
+        self.change(1, move |tables| Ok(open(tables)?.remove(id.0).map_err(storage)?.is_some()))
             .await
     }
 
     async fn delete_jobs(&self) -> Result<u64> {
-        self.writer
-            .durable(1, move |tables| {
-                let mut table = open(tables)?;
-                let mut n_jobs = 0;
-                while table.pop_first().map_err(storage)?.is_some() {
-                    n_jobs += 1;
-                }
-                Ok(n_jobs)
-            })
-            .await
+        self.change(1, move |tables| {
+            let mut table = open(tables)?;
+            let mut n_jobs = 0;
+            while table.pop_first().map_err(storage)?.is_some() {
+                n_jobs += 1;
+            }
+            Ok(n_jobs)
+        })
+        .await
     }
 
     async fn claim_due(

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
+use super::tables::{Schema, Tables};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::ledger;
 use crate::model::{ProviderLedger, ProviderName, Receipt, Symbol, Timestamp};
@@ -26,20 +27,33 @@ pub(super) fn create(transaction: &WriteTransaction) -> Result<()> {
     Ok(())
 }
 
+/// All accounts.
+pub(super) fn all(schema: &Schema) -> Result<Vec<ProviderLedger>> {
+    let table = schema.0.open_table(LEDGERS).map_err(storage)?;
+    let mut ledgers = Vec::new();
+    for entry in table.iter().map_err(storage)? {
+        let (name, bytes) = entry.map_err(storage)?;
+        let provider = ProviderName::parse(name.value())
+            .map_err(|error| StoreErrorKind::Corrupt.because(error))?;
+        ledgers.push(ledger::decode_ledger(provider, bytes.value()).map_err(corrupt)?);
+    }
+    Ok(ledgers)
+}
+
+/// Takes over the account of a provider that has none.
+pub(super) fn load(tables: &Tables<'_>, ledger: &ProviderLedger) -> Result<()> {
+    let mut table = tables.transaction.open_table(LEDGERS).map_err(storage)?;
+    if table.get(ledger.provider.as_str()).map_err(storage)?.is_none() {
+        let bytes = ledger::encode_ledger(ledger);
+        table.insert(ledger.provider.as_str(), bytes.as_slice()).map_err(storage)?;
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl LedgerStore for RedbStore {
     async fn ledgers(&self) -> Result<Vec<ProviderLedger>> {
-        self.read(|schema, _| {
-            let table = schema.0.open_table(LEDGERS).map_err(storage)?;
-            let mut ledgers = Vec::new();
-            for entry in table.iter().map_err(storage)? {
-                let (name, bytes) = entry.map_err(storage)?;
-                let provider = ProviderName::parse(name.value())
-                    .map_err(|error| StoreErrorKind::Corrupt.because(error))?;
-                ledgers.push(ledger::decode_ledger(provider, bytes.value()).map_err(corrupt)?);
-            }
-            Ok(ledgers)
-        })
+        self.read(|schema, _| all(schema))
     }
 
     async fn save_ledger(&self, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
@@ -117,12 +131,11 @@ impl LedgerStore for RedbStore {
 
     async fn forget_unknown(&self, provider: &ProviderName) -> Result<()> {
         let provider = provider.clone();
-        self.writer
-            .durable(1, move |tables| {
-                let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
-                table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)
-            })
-            .await
+        self.change(1, move |tables| {
+            let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
+            table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)
+        })
+        .await
     }
 
     async fn save_receipts(&self, receipts: Vec<Receipt>) -> Result<()> {

@@ -9,9 +9,11 @@
 //! little (MEASURED figures: docs/benchmarks.md).
 
 mod assets;
+mod audit;
 mod averages;
 mod dead_letters;
 mod jobs;
+mod keys;
 mod leases;
 mod ledger;
 mod outbox;
@@ -30,10 +32,10 @@ use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 use tokio::sync::watch;
 
-use crate::model::Sequence;
-use crate::ports::{Store, StoreError, StoreErrorKind, StoreStatus};
+use crate::model::{AuditDraft, Sequence};
+use crate::ports::{Effect, Store, StoreError, StoreErrorKind, StoreStatus};
 use symbols::Symbols;
-use tables::{SCHEMA_VERSION, Schema};
+use tables::{SCHEMA_VERSION, Schema, Tables};
 use writer::Writer;
 
 mod symbols;
@@ -76,12 +78,15 @@ struct Shared {
 }
 
 /// The store of edge mode.
+#[derive(Clone)]
 pub struct RedbStore {
     shared: Arc<Shared>,
     writer: Arc<Writer>,
+    /// Goes into the trail with each change, in views made by `audited`.
+    draft: Option<AuditDraft>,
     /// Held by whoever computes averages.
     turns: Arc<tokio::sync::Mutex<()>>,
-    leases: leases::Leases,
+    leases: Arc<leases::Leases>,
 }
 
 impl RedbStore {
@@ -124,9 +129,27 @@ impl RedbStore {
         Ok(Self {
             shared,
             writer: Arc::new(writer),
+            draft: None,
             turns: Arc::default(),
-            leases: leases::Leases::default(),
+            leases: Arc::default(),
         })
+    }
+
+    /// Runs a change that users ask for, durably; in a view made by `audited` its entry goes with
+    /// it.
+    async fn change<T: Effect + Send + 'static>(
+        &self,
+        rows: usize,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let draft = self.draft.clone();
+        self.writer
+            .durable(rows, move |tables| {
+                let changed = change(tables)?;
+                tables.drafts.extend(draft.map(|draft| draft.concluded(changed.effect())));
+                Ok(changed)
+            })
+            .await
     }
 
     /// Runs a read on a snapshot of its own, on the caller's thread: for reads of a few rows,

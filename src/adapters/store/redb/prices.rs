@@ -21,40 +21,40 @@ use crate::ports::{Appended, Correction, PriceQuery, PriceStore, StoreErrorKind}
 #[async_trait]
 impl PriceStore for RedbStore {
     async fn append(&self, batch: Vec<Observation>) -> Result<Vec<Appended>> {
-        self.writer
-            .durable(batch.len(), move |tables| {
-                batch.into_iter().map(|observation| append(tables, observation)).collect()
-            })
-            .await
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.change(batch.len(), move |tables| {
+            batch.into_iter().map(|observation| append(tables, observation)).collect()
+        })
+        .await
     }
 
     async fn correct(&self, id: PriceId, correction: Correction) -> Result<Option<Price>> {
-        self.writer
-            .durable(1, move |tables| {
-                let Some(row) = live_row(tables, id)? else { return Ok(None) };
-                let mut observation = row.price.observation.clone();
-                observation.price = correction.price;
-                observation.volume = correction.volume;
-                observation.currency = correction.currency;
-                if observation.same_value(&row.price.observation) {
-                    return with_raw(tables, row).map(Some);
-                }
-                observation.received_at = correction.received_at;
-                observation.raw = correction.raw;
-                supersede(tables, &row, observation, EventKind::Corrected).map(Some)
-            })
-            .await
+        self.change(1, move |tables| {
+            let Some(row) = live_row(tables, id)? else { return Ok(None) };
+            let mut observation = row.price.observation.clone();
+            observation.price = correction.price;
+            observation.volume = correction.volume;
+            observation.currency = correction.currency;
+            if observation.same_value(&row.price.observation) {
+                return with_raw(tables, row).map(Some);
+            }
+            observation.received_at = correction.received_at;
+            observation.raw = correction.raw;
+            supersede(tables, &row, observation, EventKind::Corrected).map(Some)
+        })
+        .await
     }
 
     async fn delete(&self, id: PriceId, received_at: Timestamp) -> Result<Option<Price>> {
-        self.writer
-            .durable(1, move |tables| {
-                let Some(row) = live_row(tables, id)? else { return Ok(None) };
-                let mut observation = row.price.observation.clone();
-                observation.received_at = received_at;
-                supersede(tables, &row, observation, EventKind::Deleted).map(Some)
-            })
-            .await
+        self.change(1, move |tables| {
+            let Some(row) = live_row(tables, id)? else { return Ok(None) };
+            let mut observation = row.price.observation.clone();
+            observation.received_at = received_at;
+            supersede(tables, &row, observation, EventKind::Deleted).map(Some)
+        })
+        .await
     }
 
     async fn price(&self, id: PriceId, as_of: Option<Timestamp>) -> Result<Option<Price>> {

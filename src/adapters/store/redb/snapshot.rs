@@ -9,9 +9,11 @@ use redb::{ReadableDatabase, ReadableTable};
 use super::averages::set_windows;
 use super::reader::PriceReader;
 use super::tables::{self, PriceKey, Schema, Tables, price_key};
-use super::{RedbStore, Result, Shared, closed, corrupt, storage};
+use super::{
+    RedbStore, Result, Shared, assets, audit, closed, corrupt, jobs, keys, ledger, storage,
+};
 use crate::codec::record;
-use crate::model::{Position, PriceVersion, Sequence};
+use crate::model::{AssetClass, Position, PriceVersion, Sequence};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
 
 #[async_trait]
@@ -51,8 +53,20 @@ struct Cursor {
 /// How far a snapshot has been read: what comes next.
 enum Place {
     Counters,
-    Prices { behind: Option<PriceKey> },
-    DeadLetters { after: u64 },
+    Prices {
+        behind: Option<PriceKey>,
+    },
+    DeadLetters {
+        after: u64,
+    },
+    /// Jobs, accounts and lists of assets: few, and read at once.
+    Others(std::vec::IntoIter<SnapshotRecord>),
+    Keys {
+        n_read: usize,
+    },
+    Audit {
+        after: u64,
+    },
 }
 
 #[async_trait]
@@ -92,6 +106,34 @@ impl Cursor {
                 self.place = Place::DeadLetters { after: letter.id };
                 records.push(SnapshotRecord::DeadLetter(letter));
             }
+            if records.len() < limit {
+                self.place = Place::Others(others(&self.schema)?.into_iter());
+            }
+        }
+        if let Place::Others(others) = &mut self.place {
+            let room = limit - records.len();
+            records.extend(others.take(room));
+            if others.len() == 0 {
+                self.place = Place::Keys { n_read: 0 };
+            }
+        }
+        if let Place::Keys { n_read } = self.place {
+            let mut keys = keys::all(&self.schema.0)?.split_off(n_read);
+            let room = limit - records.len();
+            self.place = match keys.len() > room {
+                true => Place::Keys { n_read: n_read + room },
+                false => Place::Audit { after: 0 },
+            };
+            keys.truncate(room);
+            records.extend(keys.into_iter().map(SnapshotRecord::Key));
+        }
+        if let Place::Audit { after } = self.place
+            && records.len() < limit
+        {
+            let entries = audit::entries_after(&self.schema.0, after, limit - records.len())?;
+            let after = entries.last().map_or(after, |entry| entry.sequence);
+            self.place = Place::Audit { after };
+            records.extend(entries.into_iter().map(SnapshotRecord::Audit));
         }
         Ok(records)
     }
@@ -124,6 +166,15 @@ impl Cursor {
     }
 }
 
+fn others(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
+    let mut records = jobs::records(schema)?;
+    records.extend(ledger::all(schema)?.into_iter().map(SnapshotRecord::Ledger));
+    for class in AssetClass::ALL {
+        records.extend(assets::all_of(schema, class)?.into_iter().map(SnapshotRecord::Assets));
+    }
+    Ok(records)
+}
+
 fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
     match record {
         SnapshotRecord::Counters { last_price_id, last_sequence } => {
@@ -133,6 +184,11 @@ fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
             Ok(())
         }
         SnapshotRecord::History(versions) => load_history(tables, &versions),
+        SnapshotRecord::Job(job) => jobs::load(tables, &job),
+        SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger),
+        SnapshotRecord::Assets(list) => assets::load(tables, &list),
+        SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ()),
+        SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry]),
         SnapshotRecord::DeadLetter(letter) => {
             if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
                 return Ok(());

@@ -6,10 +6,10 @@ use redb::{
 };
 
 use super::symbols::Symbols;
-use super::{Result, assets, corrupt, jobs, ledger, storage};
+use super::{Result, assets, audit, corrupt, jobs, keys, ledger, storage};
 use crate::codec::record;
 use crate::model::{
-    EventKind, MovingAverage, Position, Price, PriceId, Sequence, Symbol, Timestamp,
+    AuditDraft, EventKind, MovingAverage, Position, Price, PriceId, Sequence, Symbol, Timestamp,
 };
 use crate::ports::StoreErrorKind;
 
@@ -68,6 +68,8 @@ pub(super) struct Tables<'t> {
     pub(super) dead_letters: Table<'t, u64, &'static [u8]>,
     pub(super) meta: Table<'t, &'static str, u64>,
     pub(super) counters: Counters,
+    /// Entries for the trail, sealed at the end of the transaction.
+    pub(super) drafts: Vec<AuditDraft>,
     pub(super) names: &'t Symbols,
     /// For tables that few writes touch and that are opened when needed.
     pub(super) transaction: &'t WriteTransaction,
@@ -93,6 +95,7 @@ impl<'t> Tables<'t> {
             dead_letters: transaction.open_table(DEAD_LETTERS).map_err(storage)?,
             meta: transaction.open_table(META).map_err(storage)?,
             counters,
+            drafts: Vec::new(),
             names,
             transaction,
         })
@@ -224,6 +227,8 @@ pub(super) fn prepare(database: &Database, names: &Symbols) -> Result<Counters> 
     ledger::create(&transaction)?;
     assets::create(&transaction)?;
     jobs::create(&transaction)?;
+    keys::create(&transaction)?;
+    audit::create(&transaction)?;
     transaction.commit().map_err(storage)?;
     resume(database, names, Sequence::default())
 }

@@ -12,7 +12,7 @@ use redb::{Database, Durability};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::tables::{self, Counters, Tables};
-use super::{Opener, RedbOptions, Result, Shared, closed, open_error, storage};
+use super::{Opener, RedbOptions, Result, Shared, audit, closed, open_error, storage};
 use crate::ports::{StoreError, StoreErrorKind};
 
 /// Derived data is made durable at the latest after this long without a durable commit.
@@ -352,6 +352,7 @@ fn transact(
             tables.write_counters()?;
         }
         tables.trim_log(log_history)?;
+        audit::append(&transaction, std::mem::take(&mut tables.drafts))?;
         tables.counters
     };
     transaction.commit().map_err(storage)?;

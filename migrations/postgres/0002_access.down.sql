@@ -1,0 +1,1 @@
+drop table audit_head, audit, signing_secret, api_keys;

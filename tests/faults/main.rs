@@ -1,0 +1,28 @@
+//! What goes wrong, and that nothing is lost or doubled by it.
+//!
+//! - [`faulty`]: backends that fail, by a seed;
+//! - [`service`]: a whole service on such backends;
+//! - [`poison`]: deliveries that nobody can work on;
+//! - [`storm`]: many clients while everything fails now and then;
+//! - [`kills`]: many clients while the service is killed;
+//! - [`interleavings`]: the order in which things are written;
+//! - [`backup`]: copies taken while clients write;
+//! - [`pressure`]: stores that are slow, full or away, on a [`disk`] that does as it is told;
+//! - [`shutdown`]: SIGTERM under writing clients;
+//! - [`clock`]: a clock that is set back.
+
+mod backup;
+mod clock;
+mod disk;
+mod faulty;
+mod interleavings;
+mod kills;
+mod poison;
+mod pressure;
+mod service;
+mod shutdown;
+mod storm;
+
+#[path = "../support/build.rs"]
+#[expect(dead_code, reason = "other test targets use the rest")]
+mod build;
