@@ -14,8 +14,8 @@ pub enum LogFormat {
 /// Installs the subscriber. `level` is a level or a `tracing` filter such as `info,tickerd=debug`;
 /// a text that is none means `info`. Later calls change nothing.
 pub fn install(format: LogFormat, level: &str) {
-    // What the level says wins; a scheduler that tells at `info` how it is made does not.
-    let filter = EnvFilter::try_new(format!("tokio_cron_scheduler=warn,{level}"))
+    // What the level says wins; libraries that tell at `info` how they are made do not.
+    let filter = EnvFilter::try_new(format!("tokio_cron_scheduler=warn,fluvio=warn,{level}"))
         .unwrap_or_else(|_| EnvFilter::new("info"));
     // A file full of colour codes helps nobody.
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -1,6 +1,7 @@
 //! Work spread over processes, and taken over when one dies.
 
 use serde_json::Value;
+use tickerd::app::config::BusBackend;
 
 use crate::installation::{Installation, Process};
 
@@ -42,9 +43,20 @@ async fn the_work_of_a_process_that_dies_moves_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn averages_are_right_while_averagers_join_leave_and_die() {
+async fn on_kafka_averages_are_right_while_averagers_join_leave_and_die() {
+    averages_are_right_while_averagers_join_leave_and_die(BusBackend::Kafka).await;
+}
+
+/// There everyone reads everything, and what is done twice has one effect.
+#[cfg(feature = "fluvio")]
+#[tokio::test(flavor = "multi_thread")]
+async fn on_fluvio_averages_are_right_while_averagers_join_leave_and_die() {
+    averages_are_right_while_averagers_join_leave_and_die(BusBackend::Fluvio).await;
+}
+
+async fn averages_are_right_while_averagers_join_leave_and_die(bus: BusBackend) {
     const SYMBOLS: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
-    let Some(installation) = Installation::on_kafka() else { return };
+    let Some(installation) = Installation::on_bus(bus) else { return };
     let api = installation.start("api,relay").await;
     let mut averagers = vec![installation.start("averager").await];
     let mut n_prices = 0;

@@ -13,6 +13,8 @@ pub struct FluvioOptions {
     pub partitions: u16,
     /// Replicas of topics that are made.
     pub replication: u16,
+    /// How long the cluster is tried at the start.
+    pub connect_timeout: Duration,
     /// How long a question, or the publishing of a batch, may take.
     pub call_timeout: Duration,
 }
@@ -22,9 +24,10 @@ impl FluvioOptions {
         Self {
             endpoint: endpoint.into(),
             topic: "price-events".into(),
-            dead_letter_topic: "price-events.dlq".into(),
+            dead_letter_topic: "price-events-dlq".into(),
             partitions: 8,
             replication: 1,
+            connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(30),
         }
     }
@@ -39,7 +42,7 @@ pub enum OpenError {
     Unreachable { endpoint: String, reason: String },
     #[error(
         "the topic {topic} is not there and cannot be made: {reason}; \
-         make it with {partitions} partitions"
+         make it with {partitions} partitions, or name another"
     )]
     TopicMissing { topic: String, partitions: u16, reason: String },
 }

@@ -27,7 +27,7 @@ pub(super) fn value(message: &RawMessage) -> Vec<u8> {
 }
 
 /// The value of a record that says its headers, whatever they are.
-pub(super) fn wrap(message: &RawMessage) -> Vec<u8> {
+fn wrap(message: &RawMessage) -> Vec<u8> {
     let wrapped = Wrapped {
         wrapped: VERSION,
         headers: message.headers.clone(),
