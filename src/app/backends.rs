@@ -55,14 +55,19 @@ pub fn open_redb(config: &Config) -> anyhow::Result<RedbStore> {
     let directory = &config.store.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("store.data_dir: {} cannot be made", directory.display()))?;
-    let options = RedbOptions {
+    let file = config.store.file();
+    RedbStore::open(&file, &redb_options(config))
+        .with_context(|| format!("{} cannot be opened", file.display()))
+}
+
+/// How the redb file is opened.
+pub fn redb_options(config: &Config) -> RedbOptions {
+    RedbOptions {
         cache_bytes: config.store.page_cache_bytes,
         log_history: config.store.log_history,
         write_timeout: config.store.write_timeout,
         ..RedbOptions::default()
-    };
-    let file = config.store.file();
-    RedbStore::open(&file, &options).with_context(|| format!("{} cannot be opened", file.display()))
+    }
 }
 
 /// Connects to the database of the full mode.

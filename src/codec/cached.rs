@@ -3,13 +3,14 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_i64, put_str, put_unsigned};
-use super::record::{decode_price, encode_price};
+use super::record::{PriceRow, decode_price, encode_row};
 use crate::model::{Position, Price, PriceId, RawPayload, Symbol, Timestamp};
 
 const VERSION: u8 = 1;
 
 pub fn encode(price: &Price) -> Vec<u8> {
-    let row = encode_price(price, false);
+    let has_raw = price.observation.raw.is_some();
+    let row = encode_row(&PriceRow { price: price.clone(), deleted: false, has_raw });
     let mut out = Vec::with_capacity(row.len() + 32);
     out.push(VERSION);
     put_i64(&mut out, price.observation.observed_at.as_micros());

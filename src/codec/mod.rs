@@ -3,10 +3,12 @@
 
 pub mod access;
 pub mod audit;
+pub mod block;
 mod bytes;
 pub mod cached;
 pub mod event;
 pub mod job;
+pub mod journal;
 mod json;
 pub mod ledger;
 pub mod record;

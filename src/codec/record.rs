@@ -2,10 +2,10 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_decimal, put_i64, put_str, put_unsigned};
+use super::journal::Change;
 use crate::model::{
     Amount, Currency, DeadLetter, EventKind, ExternalId, Mean, MovingAverage, Observation,
-    Position, Price, PriceEvent, PriceId, ProviderName, RawPayload, Sequence, Symbol, TimeSource,
-    Timestamp, Window,
+    Position, Price, PriceId, ProviderName, RawPayload, Symbol, TimeSource, Timestamp, Window,
 };
 
 const VERSION: u8 = 1;
@@ -28,33 +28,37 @@ pub struct PriceRow {
 }
 
 /// Encodes all of a version but its symbol, position and raw payload.
-pub fn encode_price(price: &Price, deleted: bool) -> Vec<u8> {
-    let observation = &price.observation;
+pub fn encode_row(row: &PriceRow) -> Vec<u8> {
+    let mut out = Vec::with_capacity(48);
+    put_row(&mut out, row);
+    out
+}
+
+pub(super) fn put_row(out: &mut Vec<u8>, row: &PriceRow) {
+    let observation = &row.price.observation;
     let mut flags = 0;
     flags |= if observation.volume.is_some() { HAS_VOLUME } else { 0 };
     flags |= if observation.external_id.is_some() { HAS_EXTERNAL_ID } else { 0 };
-    flags |= if observation.raw.is_some() { HAS_RAW } else { 0 };
-    flags |= if deleted { DELETED } else { 0 };
+    flags |= if row.has_raw { HAS_RAW } else { 0 };
+    flags |= if row.deleted { DELETED } else { 0 };
     flags |= match observation.time_source {
         TimeSource::Provider => 0,
         TimeSource::DateOnly => DATE_ONLY,
         TimeSource::Received => TIME_RECEIVED,
     };
-    let mut out = Vec::with_capacity(48);
     out.push(VERSION);
     out.push(flags);
-    put_unsigned(&mut out, u128::from(price.version));
-    put_i64(&mut out, observation.received_at.as_micros());
-    put_decimal(&mut out, observation.price.decimal());
+    put_unsigned(out, u128::from(row.price.version));
+    put_i64(out, observation.received_at.as_micros());
+    put_decimal(out, observation.price.decimal());
     if let Some(volume) = observation.volume {
-        put_decimal(&mut out, volume.decimal());
+        put_decimal(out, volume.decimal());
     }
-    put_str(&mut out, observation.currency.as_str());
-    put_str(&mut out, observation.provider.as_str());
+    put_str(out, observation.currency.as_str());
+    put_str(out, observation.provider.as_str());
     if let Some(external_id) = &observation.external_id {
-        put_str(&mut out, external_id.as_str());
+        put_str(out, external_id.as_str());
     }
-    out
 }
 
 /// # Errors
@@ -70,7 +74,7 @@ pub fn decode_price(
     Ok(row)
 }
 
-fn read_price(
+pub(super) fn read_price(
     reader: &mut Reader<'_>,
     symbol: Symbol,
     position: Position,
@@ -115,35 +119,8 @@ fn read_price(
     })
 }
 
-/// The value and nothing else of a price row: what averages and bars need, read without
-/// allocating.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PriceValue {
-    pub price: Amount,
-    pub volume: Option<Amount>,
-    pub deleted: bool,
-}
-
-/// # Errors
-/// As [`decode_price`].
-pub fn decode_value(bytes: &[u8]) -> Result<PriceValue, DecodeError> {
-    let mut reader = Reader(bytes);
-    read_version(&mut reader)?;
-    let flags = reader.byte()?;
-    reader.unsigned()?;
-    reader.i64()?;
-    let price = read_amount(&mut reader)?;
-    let volume = if flags & HAS_VOLUME != 0 { Some(read_amount(&mut reader)?) } else { None };
-    Ok(PriceValue { price, volume, deleted: flags & DELETED != 0 })
-}
-
-/// Encodes the mean of an average; the rest is in its key.
-pub fn encode_mean(mean: Mean) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
-    put_decimal(&mut out, mean.decimal());
-    out
-}
-
+/// The mean in an average row of schema 1; the rest is in its key.
+///
 /// # Errors
 /// When the bytes are no mean.
 pub fn decode_mean(bytes: &[u8]) -> Result<Mean, DecodeError> {
@@ -153,74 +130,34 @@ pub fn decode_mean(bytes: &[u8]) -> Result<Mean, DecodeError> {
     Ok(mean)
 }
 
-/// A log entry without its sequence, which is its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogRecord {
-    Price(PriceEvent),
-    Average(MovingAverage),
-}
-
 const LOG_AVERAGE: u8 = 3;
 
-pub fn encode_price_event(kind: EventKind, message_id: u128, price: &Price) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96);
-    out.push(VERSION);
-    out.push(kind as u8);
-    put_symbol_and_position(&mut out, &price.observation.symbol, price.position());
-    out.extend_from_slice(&message_id.to_be_bytes());
-    out.extend_from_slice(&encode_price(price, false));
-    out
-}
-
-pub fn encode_average(average: &MovingAverage) -> Vec<u8> {
-    let mut out = Vec::with_capacity(48);
-    out.push(VERSION);
-    out.push(LOG_AVERAGE);
-    put_symbol_and_position(&mut out, &average.symbol, average.at);
-    put_unsigned(&mut out, u128::from(average.window.get()));
-    put_decimal(&mut out, average.mean.decimal());
-    out
-}
-
+/// A log entry of schema 1, which had one row each.
+///
 /// # Errors
 /// When the bytes are no log entry of a known version.
-pub fn decode_log(sequence: Sequence, bytes: &[u8]) -> Result<LogRecord, DecodeError> {
+pub fn decode_log(bytes: &[u8]) -> Result<Change, DecodeError> {
     let mut reader = Reader(bytes);
     read_version(&mut reader)?;
     let tag = reader.byte()?;
     let symbol = Symbol::parse(reader.str()?).map_err(DecodeError::invalid)?;
-    let position = read_position(&mut reader)?;
+    let at = read_position(&mut reader)?;
     if tag == LOG_AVERAGE {
         let window = Window::new(reader.number()?).map_err(DecodeError::invalid)?;
         let mean = Mean::from_stored(reader.decimal()?);
         reader.end()?;
-        return Ok(LogRecord::Average(MovingAverage { symbol, window, at: position, mean }));
+        return Ok(Change::Average(MovingAverage { symbol, window, at, mean }));
     }
     let kind = EventKind::ALL
         .into_iter()
         .find(|kind| *kind as u8 == tag)
         .ok_or_else(|| DecodeError::invalid(format!("unknown log entry {tag}")))?;
-    let message_id = u128::from_be_bytes(reader.fixed()?);
-    let row = read_price(&mut reader, symbol, position)?;
+    // The message id, which time of receipt and sequence give.
+    reader.take(16)?;
+    let mut row = read_price(&mut reader, symbol, at)?;
     reader.end()?;
-    let raw_response_id =
-        row.has_raw.then(|| crate::model::price::raw_response_id(position.id, row.price.version));
-    let Price { id, version, observation } = row.price;
-    Ok(LogRecord::Price(PriceEvent {
-        message_id,
-        kind,
-        sequence,
-        price_id: id,
-        version,
-        symbol: observation.symbol,
-        price: observation.price,
-        currency: observation.currency,
-        volume: observation.volume,
-        observed_at: observation.observed_at,
-        received_at: observation.received_at,
-        provider: observation.provider,
-        raw_response_id,
-    }))
+    row.deleted = kind == EventKind::Deleted;
+    Ok(Change::Price { kind, row })
 }
 
 /// Encodes a dead letter without its id, which is its key.
@@ -263,7 +200,7 @@ pub fn decode_raw(bytes: &[u8]) -> Result<RawPayload, DecodeError> {
     Ok(RawPayload(text.into()))
 }
 
-fn read_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+pub(super) fn read_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     match reader.byte()? {
         VERSION => Ok(()),
         other => Err(DecodeError::UnknownVersion(u64::from(other))),
@@ -278,13 +215,13 @@ fn read_amount(reader: &mut Reader<'_>) -> Result<Amount, DecodeError> {
     Amount::try_from(reader.decimal()?).map_err(DecodeError::invalid)
 }
 
-fn put_symbol_and_position(out: &mut Vec<u8>, symbol: &Symbol, position: Position) {
+pub(super) fn put_symbol_and_position(out: &mut Vec<u8>, symbol: &Symbol, position: Position) {
     put_str(out, symbol.as_str());
     put_i64(out, position.observed_at.as_micros());
     put_unsigned(out, u128::from(position.id.get()));
 }
 
-fn read_position(reader: &mut Reader<'_>) -> Result<Position, DecodeError> {
+pub(super) fn read_position(reader: &mut Reader<'_>) -> Result<Position, DecodeError> {
     let observed_at = read_timestamp(reader)?;
     let id: u64 = reader.number()?;
     let id = PriceId::new(id).ok_or_else(|| DecodeError::invalid(format!("no price id: {id}")))?;
@@ -332,29 +269,20 @@ mod tests {
             micros in -62_135_596_800_000_000_i64..253_402_300_799_999_999,
             external in proptest::option::of(any::<u16>()),
             deleted: bool,
+            has_raw: bool,
         ) {
             let price = price(digits, volume, micros, external);
-            let bytes = encode_price(&price, deleted);
-            let row = decode_price(price.observation.symbol.clone(), price.position(), &bytes);
-            prop_assert_eq!(row, Ok(PriceRow { price: price.clone(), deleted, has_raw: false }));
-            let value = decode_value(&bytes).expect("a value");
-            prop_assert_eq!(value.price, price.observation.price);
-            prop_assert_eq!(value.volume, price.observation.volume);
-
-            let event = encode_price_event(EventKind::Corrected, 9, &price);
-            let Ok(LogRecord::Price(decoded)) = decode_log(Sequence(5), &event) else {
-                panic!("not a price event")
-            };
-            prop_assert_eq!(decoded.position(), price.position());
-            prop_assert_eq!((decoded.sequence, decoded.message_id), (Sequence(5), 9));
+            let row = PriceRow { price, deleted, has_raw };
+            let bytes = encode_row(&row);
+            let symbol = row.price.observation.symbol.clone();
+            prop_assert_eq!(decode_price(symbol, row.price.position(), &bytes), Ok(row));
         }
 
         #[test]
         fn arbitrary_bytes_are_an_error_and_never_a_panic(bytes: Vec<u8>) {
             let symbol = Symbol::parse("X").expect("a symbol");
             let _ = decode_price(symbol, Position::MIN, &bytes);
-            let _ = decode_value(&bytes);
-            let _ = decode_log(Sequence(1), &bytes);
+            let _ = decode_log(&bytes);
             let _ = decode_dead_letter(1, &bytes);
             let _ = decode_mean(&bytes);
         }
@@ -362,8 +290,10 @@ mod tests {
 
     #[test]
     fn a_record_of_another_version_is_named_as_such() {
-        let mut bytes = encode_price(&price((1, 0), None, 0, None), false);
+        let price = price((1, 0), None, 0, None);
+        let (symbol, at) = (price.observation.symbol.clone(), price.position());
+        let mut bytes = encode_row(&PriceRow { price, deleted: false, has_raw: false });
         bytes[0] = 9;
-        assert_eq!(decode_value(&bytes), Err(DecodeError::UnknownVersion(9)));
+        assert_eq!(decode_price(symbol, at, &bytes), Err(DecodeError::UnknownVersion(9)));
     }
 }

@@ -3,6 +3,7 @@
 //! A request passes `server` (connections, deadlines) → `front` (request id, host, aliases, query
 //! names, problem bodies, metrics) → the resource. Resources read, call one service, map.
 
+mod docs;
 pub mod document;
 pub mod doors;
 pub mod error;
@@ -216,17 +217,15 @@ pub fn endpoint(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'st
     let api = document(services, settings);
     let document = document::complete(&spec::with_nulls(&api.spec()));
     let doors = doors_of(services, settings, &document);
-    let docs = api.swagger_ui();
+    // The page comes with the document as poem-openapi knows it, and gets the whole one.
+    let docs = docs::page(api.swagger_ui_html().replacen(&api.spec(), &document.to_string(), 1));
     let spec = Arc::new(serde_json::to_string_pretty(&document).unwrap_or_default());
-    let routes =
-        Route::new().nest("/", OnlyOperations(api.into_endpoint())).nest("/docs", docs).at(
-            "/openapi.json",
-            poem::get(poem::endpoint::make_sync(move |_| {
-                poem::Response::builder()
-                    .content_type("application/json")
-                    .body(String::clone(&spec))
-            })),
-        );
+    let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint())).at("/docs", docs).at(
+        "/openapi.json",
+        poem::get(poem::endpoint::make_sync(move |_| {
+            poem::Response::builder().content_type("application/json").body(String::clone(&spec))
+        })),
+    );
     let routes = dashboard::Dashboard::before(routes);
     let clock = services.clock.as_ref();
     let front = front::Front::new(routes, Arc::clone(&doors), settings.clone(), clock);

@@ -25,7 +25,7 @@ pub mod symbol;
 pub mod time;
 
 pub use access::{Actor, ApiKey, KeyId, Role};
-pub use amount::{Amount, AmountError};
+pub use amount::{Amount, AmountError, MAX_SCALE};
 pub use asset::{Asset, AssetList};
 pub use audit::{AuditDraft, AuditEntry, AuditHash, AuditHead, ChangeEffect};
 pub use average::{Mean, MovingAverage, RollingMean, Window};

@@ -171,6 +171,7 @@ macro_rules! stamp {
 }
 
 cases!(redb);
+cases!(redb_sealed);
 #[cfg(feature = "postgres")]
 cases!(postgres);
 

@@ -54,7 +54,7 @@ fn assert_refused(answer: &Answer) {
 /// The seconds at which a symbol has a price.
 async fn stored(service: &Service, symbol: &str) -> BTreeSet<u64> {
     let query =
-        PriceQuery { symbol: Some(crate::build::symbol(symbol)), ..PriceQuery::newest(100_000) };
+        PriceQuery { symbol: Some(crate::build::symbol(symbol)), ..PriceQuery::newest(1_000_000) };
     let prices = service.parts.store.prices(query).await.expect("read");
     let start = crate::build::second(0);
     prices.iter().map(|price| price.observation.observed_at.since(start).as_secs()).collect()
@@ -198,7 +198,7 @@ async fn a_full_file_system_refuses_writes_and_recovers_when_space_returns() {
         return;
     };
     let ballast = disk.0.path().join("ballast");
-    std::fs::write(&ballast, vec![0; 6 << 20]).expect("written");
+    std::fs::write(&ballast, vec![0; 9 << 20]).expect("written");
     let faults = Faults::seeded(0, 0);
     let service = Service::start_with(faults, Arc::new(SystemClock), |config| {
         config.store.data_dir = disk.0.path().join("data");

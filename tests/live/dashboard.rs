@@ -123,8 +123,11 @@ async fn the_documentation_still_works_beside_it() {
     let service = service(&directory).await;
     let docs = service.get("/docs").await;
     assert_eq!(docs.status(), 200);
-    // Its page has its script inline.
-    assert!(!docs.headers().contains_key("content-security-policy"));
+    // Its page has its scripts inline, and its policy names them.
+    let policy = docs.headers()["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    let page = docs.text().await.expect("a page");
+    assert!(page.contains("SwaggerUIBundle") && page.contains("X-API-Key"), "the whole document");
     let document = service.get("/openapi.json").await.text().await.expect("text");
     for path in ["/v1/stream", "/v1/ws", "/prices/latest"] {
         assert!(document.contains(&format!("\"{path}\"")), "{path}");

@@ -118,8 +118,13 @@ async fn every_example_of_the_guide_works() {
         if !answer["id"].is_null() && !variables.contains_key("ID") {
             variables.insert("ID".into(), answer["id"].to_string());
         }
-        if let Some(job) = answer["job_id"].as_str() {
-            variables.insert("JOB_ID".into(), job.to_owned());
+        for (variable, field) in [("JOB_ID", "job_id"), ("KEY", "key")] {
+            if let Some(text) = answer[field].as_str() {
+                variables.insert(variable.into(), text.to_owned());
+            }
+        }
+        if let (Some(id), Some(_)) = (answer["id"].as_str(), answer["key"].as_str()) {
+            variables.insert("KEY_ID".into(), id.to_owned());
         }
         let shown: Value = serde_json::from_str(&lines[start..end].join("\n")).expect("JSON");
         if shape(&shown) != shape(&answer) {

@@ -29,6 +29,10 @@ const TESTS: &[&str] = &[
     "  const body = pm.response.json();",
     "  if (body.id && !pm.collectionVariables.get('id')) pm.collectionVariables.set('id', body.id);",
     "  if (body.job_id) pm.collectionVariables.set('job_id', body.job_id);",
+    "  if (body.key) {",
+    "    pm.collectionVariables.set('key_id', body.id);",
+    "    if (!pm.collectionVariables.get('key')) pm.collectionVariables.set('key', body.key);",
+    "  }",
     "}",
 ];
 
@@ -52,10 +56,13 @@ fn item(document: &Value, example: &Example) -> Value {
     let commands = &example.commands;
     let url = commands.split_once("\"$TICKERD").expect("an address").1.split('"').next();
     let url = url.expect("its end").replace("$ID", "{{id}}").replace("$JOB_ID", "{{job_id}}");
+    let url = url.replace("$KEY_ID", "{{key_id}}");
     let rows = commands.split_once("<<'ROWS'\n").map(|(_, rows)| rows.trim_end_matches("ROWS"));
     let body = rows.or_else(|| argument(commands, "-d"));
     let method = argument(commands, "-X").unwrap_or(if body.is_some() { "POST" } else { "GET" });
-    let content_type = argument(commands, "-H").and_then(|header| header.split_once(": "));
+    let header = argument(commands, "-H").and_then(|header| header.split_once(": "));
+    // The collection has its own way to send a key.
+    let content_type = header.filter(|(name, _)| *name != "Authorization");
     let statuses: Vec<u16> = operation["responses"]
         .as_object()
         .expect("answers")
@@ -118,6 +125,7 @@ fn the_postman_collection_is_current() {
             { "key": "key", "value": "" },
             { "key": "id", "value": "" },
             { "key": "job_id", "value": "" },
+            { "key": "key_id", "value": "" },
         ],
         "item": items,
     });

@@ -19,10 +19,10 @@ const SYMBOLS: [&str; 3] = ["A", "B", "BTC-USD"];
 const WINDOWS: [u64; 3] = [1, 5, 20];
 
 /// `SplitMix64`: a test that fails can be run again with its seed.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

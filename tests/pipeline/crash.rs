@@ -99,10 +99,13 @@ impl StorageBackend for CrashDisk {
     }
 }
 
+fn options() -> RedbOptions {
+    RedbOptions { cache_bytes: 1 << 20, ..RedbOptions::default() }
+}
+
 fn open(disk: &CrashDisk) -> RedbStore {
     let disk = disk.clone();
-    let options = RedbOptions { cache_bytes: 1 << 20, ..RedbOptions::default() };
-    RedbStore::open_on(move || disk.clone(), &options).expect("the store opens")
+    RedbStore::open_on(move || disk.clone(), &options()).expect("the store opens")
 }
 
 fn observation(n: i64) -> Observation {
@@ -158,6 +161,42 @@ async fn power_loss_at_any_sync_loses_nothing_acknowledged_and_doubles_nothing()
         }
     }
     assert!(n_images > 40, "only {n_images} crashes happened");
+}
+
+#[test]
+fn a_death_while_the_file_is_made_leaves_one_that_opens() {
+    for dies_at in 1.. {
+        let disk = CrashDisk::default();
+        disk.with(|disk| disk.dies_at = Some(dies_at));
+        let dying = disk.clone();
+        let is_made = RedbStore::open_on(move || dying.clone(), &options()).is_ok();
+        let left = |disk: &CrashDisk| disk.with(|disk| disk.current.clone());
+        for (label, image) in [("kill -9", left(&disk)), ("power loss", left(&disk.after_crash(0)))]
+        {
+            let directory = tempfile::tempdir().expect("a directory");
+            let file = directory.path().join("tickerd.redb");
+            std::fs::write(&file, image).expect("written");
+            let opened = RedbStore::open(&file, &options());
+            assert!(opened.is_ok(), "{label} at sync {dies_at}: {:?}", opened.err());
+        }
+        if is_made {
+            assert!(dies_at > 2, "it was never dead");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_file_that_holds_something_is_never_made_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tickerd.redb");
+    for at in [0, 4_096, 100_000] {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[at] = 1;
+        std::fs::write(&file, &bytes).expect("written");
+        assert!(RedbStore::open(&file, &options()).is_err(), "a byte at {at}");
+        assert_eq!(std::fs::read(&file).expect("read"), bytes, "a byte at {at}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ fn import(directory: &Path, file: &Path) -> Command {
         .arg(file)
         .current_dir(directory)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     command
 }
 
@@ -46,14 +46,21 @@ async fn an_import_that_is_killed_is_finished_by_the_next() {
     std::fs::create_dir(&data).expect("made");
 
     let mut n_killed = 0;
-    for pause in [40, 90, 160, 250, 400, 700] {
+    for pause in [10, 40, 90, 160, 250, 400, 700] {
         let mut child = import(&data, &file).spawn().expect("started");
         // The moment of death is the point of this test, so it does sleep.
         #[expect(clippy::disallowed_methods, reason = "the kill is to come at some moment")]
         std::thread::sleep(Duration::from_millis(pause));
-        n_killed += u32::from(child.try_wait().expect("asked").is_none());
+        let ended = child.try_wait().expect("asked");
+        n_killed += u32::from(ended.is_none());
         child.kill().expect("killed");
-        child.wait().expect("ended");
+        let output = child.wait_with_output().expect("ended");
+        // Shown when the test fails.
+        eprintln!("after {pause} ms: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            ended.is_none_or(|status| status.success()),
+            "it ended before the kill: {output:?}"
+        );
     }
     assert!(n_killed > 0, "every import had ended before it was killed");
 

@@ -6,5 +6,7 @@ mod full;
 mod servers;
 
 mod averages;
+mod convert;
 mod crash;
+mod edge_store;
 mod kill;

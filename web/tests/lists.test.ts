@@ -74,7 +74,7 @@ describe("the plan against budgets", () => {
 });
 
 describe("the audit chain", () => {
-  const entry = (sequence: number, hash: string, previous_hash: string) => ({ sequence, hash, previous_hash, at: "", actor: "", action: "" });
+  const entry = (sequence: number, hash: string, previous_hash: string) => ({ sequence, hash, previous_hash, at: "", actor: "", action: "", outcome: "" });
   it("fits when each names the one before, newest first or not", () => expect(chainState([entry(3, "c", "b"), entry(2, "b", "a")])).toEqual({ name: "linked", count: 2 }));
   it("is broken by a changed or a missing entry", () => {
     expect(chainState([entry(2, "b", "a"), entry(3, "c", "x")])).toEqual({ name: "broken", at: 3 });

@@ -6,6 +6,7 @@
 
 mod audit;
 mod client;
+mod compact;
 mod config;
 mod data;
 mod dead_letters;
@@ -52,6 +53,8 @@ enum Verb {
     Backup(data::BackupArgs),
     /// Fill an empty data directory from a backup
     Restore(data::RestoreArgs),
+    /// Make the store file as small as its contents allow; the service must not run
+    Compact(compact::CompactArgs),
     /// Show, replay or drop deliveries that were given up
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Make, list or revoke keys
@@ -124,6 +127,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Export(args) => data::export(args).await,
         Verb::Backup(args) => data::backup(args).await,
         Verb::Restore(args) => data::restore(args).await,
+        Verb::Compact(args) => compact::compact(args).await,
         Verb::DeadLetters(args) => dead_letters::dead_letters(args).await,
         Verb::Keys(args) => keys::keys(args).await,
         Verb::Audit(args) => audit::audit(args).await,

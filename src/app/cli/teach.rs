@@ -88,6 +88,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "restore",
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
     ),
+    ("compact", &[("Once much was deleted or imported, the service stopped", "tickerd compact")]),
     (
         "dead-letters",
         &[
@@ -101,6 +102,25 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("Kill the service 200 times under clients", "tickerd selftest --chaos --kills 200"),
             ("Watch its memory for ten minutes", "tickerd selftest --soak 10m"),
+        ],
+    ),
+    (
+        "keys",
+        &[
+            ("The first one", "tickerd keys create --role admin --name operator"),
+            (
+                "One that ends by itself, from a running service",
+                "tickerd keys --url http://127.0.0.1:8000 create --expires 90d",
+            ),
+            ("Who has which", "tickerd keys list"),
+            ("Refuse one from now on", "tickerd keys revoke a81f03c20009"),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            ("Find what was removed, altered or moved", "tickerd audit verify"),
+            ("To be kept elsewhere", "tickerd audit head"),
         ],
     ),
     (

@@ -14,8 +14,17 @@ pub(crate) struct Fresh {
 }
 
 pub(crate) async fn redb() -> Option<Fresh> {
+    open_redb(&RedbOptions::default())
+}
+
+/// A store that seals at each commit what the one before left in memory.
+pub(crate) async fn redb_sealed() -> Option<Fresh> {
+    open_redb(&RedbOptions { unsealed_entries: 0, ..RedbOptions::default() })
+}
+
+fn open_redb(options: &RedbOptions) -> Option<Fresh> {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = RedbStore::open(&directory.path().join("test.redb"), &RedbOptions::default());
+    let store = RedbStore::open(&directory.path().join("test.redb"), options);
     let tear_down = async move { drop(directory) };
     Some(Fresh { store: Arc::new(store.expect("a store")), tear_down: Box::pin(tear_down) })
 }

@@ -3,7 +3,8 @@
 import createClient from "openapi-fetch";
 import { authorization, keyWanted } from "../state/session";
 import { exactFetch } from "./exact";
-import type { paths, Problem } from "./types";
+import type { paths } from "./schema";
+import type { Problem } from "./types";
 
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: exactFetch });
 

@@ -370,6 +370,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The audit trail, newest first */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -480,6 +497,47 @@ export interface paths {
         /** Try all deliveries again that are parked now */
         post: operations["replay_dead_letters"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All keys, the first created first, revoked ones included */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Make a key
+         * @description Its text is in this answer and nowhere else: only a hash is kept.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a key
+         * @description It is refused within a second, by every process.
+         */
+        delete: operations["revoke_key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -669,6 +727,32 @@ export interface components {
             readonly until?: string | null;
         };
         /**
+         * AuditRecord
+         * @description An entry of the trail.
+         */
+        AuditRecord: {
+            /** @description What was done, as `price.create` */
+            readonly action: string;
+            /** @description The id of a key, or `local`, `configured-key`, `anonymous`, `operator`, `system` */
+            readonly actor: string;
+            /** @description Where the request came from */
+            readonly address?: string | null;
+            readonly at: string;
+            /** @description SHA-256 over the hash before and all that the entry says; `tickerd audit verify` checks it */
+            readonly hash: string;
+            /** @description `done`, `unchanged`, `refused: …` */
+            readonly outcome: string;
+            readonly previous_hash: string;
+            readonly request_id?: string | null;
+            /**
+             * Format: uint64
+             * @description From 1, without gaps
+             */
+            readonly sequence: number;
+            /** @description What it was done to */
+            readonly target?: string | null;
+        };
+        /**
          * AverageRecord
          * @description The mean of the last `window` prices.
          */
@@ -793,6 +877,19 @@ export interface components {
             volume?: Decimal | null;
         };
         /**
+         * CreatedKey
+         * @description A new key. Its text is shown this once and kept nowhere.
+         */
+        CreatedKey: {
+            readonly created_at: string;
+            readonly expires_at?: string | null;
+            readonly id: string;
+            /** @description `tkd_<id>_<secret>` */
+            readonly key: string;
+            readonly name?: string | null;
+            readonly role: string;
+        };
+        /**
          * DeadLetterRecord
          * @description A delivery that was given up.
          */
@@ -879,6 +976,22 @@ export interface components {
             readonly successes: number;
         };
         /**
+         * KeyRecord
+         * @description A key, without its secret.
+         */
+        KeyRecord: {
+            readonly created_at: string;
+            /** @description Refused from then on; null for never */
+            readonly expires_at?: string | null;
+            readonly id: string;
+            /** @description Written now and then, not with each use */
+            readonly last_used_at?: string | null;
+            readonly name?: string | null;
+            readonly revoked_at?: string | null;
+            /** @description `read`, `write` or `admin` */
+            readonly role: string;
+        };
+        /**
          * LatestRecord
          * @description The newest price of a symbol.
          */
@@ -928,6 +1041,18 @@ export interface components {
             provider?: string | null;
             /** @description 1 to 1,000 symbols */
             symbols: string[];
+        };
+        /**
+         * NewKeyBody
+         * @description A key to make.
+         */
+        NewKeyBody: {
+            /** @description RFC 3339, in the future; never when absent */
+            expires_at?: string | null;
+            /** @description What it is for; at most 100 characters */
+            name?: string | null;
+            /** @description `read`, `write` or `admin` */
+            role: string;
         };
         /**
          * NewPrice
@@ -1826,6 +1951,36 @@ export interface operations {
             };
         };
     };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Only this action */
+                action?: string;
+                /** @description Only what this actor did */
+                actor?: string;
+                /** @description Only entries before this sequence */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["AuditRecord"][];
+                };
+            };
+        };
+    };
     backup: {
         parameters: {
             query?: never;
@@ -1982,6 +2137,71 @@ export interface operations {
                 };
                 content: {
                     "application/json; charset=utf-8": components["schemas"]["LettersDone"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["KeyRecord"][];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKeyBody"];
+            };
+        };
+        responses: {
+            /** @description The key opens the service from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["CreatedKey"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The 12 digits behind `tkd_` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json; charset=utf-8": components["schemas"]["Message"];
                 };
             };
         };

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { api, ask, Failure } from "../api/client";
-import type { ApiKey, Ready, Role } from "../api/types";
+import type { ApiKey, Ready } from "../api/types";
 import { Ago, Empty, ErrorNote, Figure, Loading, State, Time } from "../components/basics";
 import { Confirm, Dialog } from "../components/dialog";
 import { useResource } from "../components/resource";
@@ -134,7 +134,7 @@ function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(key: string
     const form = new FormData(event.currentTarget as HTMLFormElement);
     const days = Number(form.get("days"));
     const name = String(form.get("name"));
-    const body = { role: form.get("role") as Role, ...(name ? { name } : {}), ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}) };
+    const body = { role: String(form.get("role")), ...(name ? { name } : {}), ...(days > 0 ? { expires_at: new Date(Date.now() + days * 86_400_000).toISOString() } : {}) };
     try {
       const { key } = await ask("create the key", api.POST("/v1/keys", { body }));
       onClose();

@@ -3,25 +3,53 @@
 //! All writes go through one thread that commits what many callers ask for together
 //! ([`writer`]); reads open a snapshot of their own and never wait for it.
 //!
+//! A commit adds its changes to the log as one value, which is outbox, stream history and recovery
+//! record in one ([`log`]). Until they are sealed they are served from memory ([`heads`]), which a
+//! start rebuilds from the log ([`open`]). Sealing ([`seal`]) moves them into blocks of some
+//! hundred entries of one symbol, whose columns compress to a few bytes a price. The writer seals
+//! little by little, within its commits: what fills a block, and what has become old in the log.
+//!
 //! Commits are two-phase: providers choose the bytes we store, and redb's single-phase commit only
 //! holds against data that is not hostile. They also save the allocator state (quick repair), so
 //! that a store of any size opens in milliseconds after a crash; with grouped commits that costs
 //! little (MEASURED figures: docs/benchmarks.md).
 
+mod series;
+
+mod heads;
+mod memory;
+mod symbols;
+mod tables;
+
+mod ids;
+mod lookup;
+mod natural_keys;
+mod prices;
+
+mod averages;
+mod log;
+mod seal;
+
+mod cursor;
+mod list;
+mod reader;
+
+mod outbox;
+mod snapshot;
+
+mod compact;
+mod convert;
+mod open;
+mod unfinished;
+mod writer;
+
 mod assets;
 mod audit;
-mod averages;
 mod dead_letters;
 mod jobs;
 mod keys;
 mod leases;
 mod ledger;
-mod outbox;
-mod prices;
-mod reader;
-mod snapshot;
-mod tables;
-mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,11 +62,11 @@ use tokio::sync::watch;
 
 use crate::model::{AuditDraft, Sequence};
 use crate::ports::{Effect, Store, StoreError, StoreErrorKind, StoreStatus};
+pub use compact::Compacted;
+use heads::Heads;
 use symbols::Symbols;
 use tables::{SCHEMA_VERSION, Schema, Tables};
 use writer::Writer;
-
-mod symbols;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -49,6 +77,9 @@ pub struct RedbOptions {
     pub cache_bytes: usize,
     /// Log entries kept for streams to resume from, besides those not yet published.
     pub log_history: u64,
+    /// Changes that may lie in the log only, and in memory. A start reads so many, and what a
+    /// symbol with few prices gathers meanwhile is sealed together.
+    pub unsealed_entries: u64,
     /// How long a write may wait for room in the queue before it fails as overloaded.
     pub write_timeout: Duration,
     /// Rows that may wait for the next commit.
@@ -60,6 +91,7 @@ impl Default for RedbOptions {
         Self {
             cache_bytes: 16 << 20,
             log_history: 100_000,
+            unsealed_entries: 32_768,
             write_timeout: Duration::from_secs(5),
             queue_rows: 32_768,
         }
@@ -73,6 +105,8 @@ type Opener = Box<dyn Fn() -> std::result::Result<Database, redb::DatabaseError>
 struct Shared {
     database: RwLock<Option<Database>>,
     symbols: Symbols,
+    /// What the blocks do not hold yet, as of the last commit.
+    heads: RwLock<Heads>,
     committed: watch::Sender<Sequence>,
     path: Option<PathBuf>,
 }
@@ -97,8 +131,10 @@ impl RedbStore {
     /// [`StoreErrorKind::Corrupt`] when it is no store or of a newer schema.
     pub fn open(path: &Path, options: &RedbOptions) -> Result<Self> {
         let (file, cache_bytes) = (path.to_owned(), options.cache_bytes);
-        let opener: Opener =
-            Box::new(move || Database::builder().set_cache_size(cache_bytes).create(&file));
+        let opener: Opener = Box::new(move || {
+            unfinished::empty_if_unfinished(&file).map_err(redb::StorageError::from)?;
+            Database::builder().set_cache_size(cache_bytes).create(&file)
+        });
         Self::start(opener, Some(path.to_owned()), options)
     }
 
@@ -121,11 +157,16 @@ impl RedbStore {
     fn start(opener: Opener, path: Option<PathBuf>, options: &RedbOptions) -> Result<Self> {
         let database = opener().map_err(open_error)?;
         let symbols = Symbols::default();
-        let counters = tables::prepare(&database, &symbols)?;
-        let (committed, _) = watch::channel(counters.last_sequence);
-        let shared =
-            Arc::new(Shared { database: RwLock::new(Some(database)), symbols, committed, path });
-        let writer = Writer::start(Arc::clone(&shared), opener, counters, options)?;
+        let mut opened = open::prepare(&database, &symbols, options.unsealed_entries)?;
+        let (committed, _) = watch::channel(opened.counters.sequence());
+        let shared = Arc::new(Shared {
+            database: RwLock::new(Some(database)),
+            symbols,
+            heads: RwLock::new(std::mem::take(&mut opened.heads)),
+            committed,
+            path,
+        });
+        let writer = Writer::start(Arc::clone(&shared), opener, opened, options)?;
         Ok(Self {
             shared,
             writer: Arc::new(writer),
@@ -163,8 +204,15 @@ impl RedbStore {
         &self,
         read: impl FnOnce(&Schema, &Symbols) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.on_own_thread(|shared| shared.read(read)).await
+    }
+
+    async fn on_own_thread<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.read(read))
+        tokio::task::spawn_blocking(move || read(&shared))
             .await
             .map_err(|error| StoreErrorKind::Unavailable.because(error))?
     }
@@ -172,12 +220,22 @@ impl RedbStore {
 
 impl Shared {
     fn read<T>(&self, read: impl FnOnce(&Schema, &Symbols) -> Result<T>) -> Result<T> {
+        let (schema, ()) = self.read_with(|_| ())?;
+        read(&schema, &self.symbols)
+    }
+
+    /// The tables as of now, and what `pick` takes of the heads of the same commit.
+    ///
+    /// The heads are locked while the transaction begins. At most a commit whose heads are not
+    /// published yet comes between, and such a one only seals what the heads have too.
+    fn read_with<T>(&self, pick: impl FnOnce(&Heads) -> T) -> Result<(Schema, T)> {
+        let heads = self.heads.read();
         let transaction = {
             let database = self.database.read();
             let database = database.as_ref().ok_or_else(closed)?;
             database.begin_read().map_err(storage)?
         };
-        read(&Schema(transaction), &self.symbols)
+        Ok((Schema(transaction), pick(&heads)))
     }
 }
 
@@ -189,12 +247,13 @@ impl Store for RedbStore {
             None => 0,
         };
         self.read(|schema, symbols| {
+            let counters = schema.counters()?;
             Ok(StoreStatus {
                 backend: "redb",
                 schema_version: SCHEMA_VERSION,
                 n_symbols: symbols.len() as u64,
-                n_prices: schema.prices()?.len().map_err(storage)?,
-                n_averages: schema.averages()?.len().map_err(storage)?,
+                n_prices: counters.n_prices,
+                n_averages: counters.n_averages,
                 n_dead_letters: schema.dead_letters()?.len().map_err(storage)?,
                 size_bytes,
             })

@@ -1,41 +1,46 @@
 //! The log of changes and which of them still have to be published.
 
 use async_trait::async_trait;
-use redb::{ReadableTable, ReadableTableMetadata};
+use redb::ReadableTable;
 use tokio::sync::watch;
 
+use super::tables::Schema;
 use super::{RedbStore, Result, corrupt, storage};
-use crate::codec::record::{self, LogRecord};
+use crate::codec::journal::{self, Change};
 use crate::model::{PriceEvent, Sequence};
-use crate::ports::{LogEntry, Outbox, StoreErrorKind};
+use crate::ports::{LogEntry, Outbox};
 
 #[async_trait]
 impl Outbox for RedbStore {
     async fn pending(&self, limit: usize) -> Result<Vec<PriceEvent>> {
+        let shown = *self.shared.committed.borrow();
         self.read(|schema, _| {
-            let log = schema.log()?;
             let mut events = Vec::new();
-            for entry in schema.outbox()?.iter().map_err(storage)?.take(limit) {
-                let sequence = entry.map_err(storage)?.0.value();
-                let bytes = log.get(sequence).map_err(storage)?.ok_or_else(|| {
-                    StoreErrorKind::Corrupt.because(format!("event {sequence} is not in the log"))
+            for entry in schema.unconfirmed()?.iter().map_err(storage)? {
+                let (first, last) = entry.map_err(storage)?;
+                let last = Sequence(last.value()).min(shown);
+                read_log(schema, Sequence(first.value()), last, &mut |sequence, change| {
+                    events.extend(change.into_event(sequence));
+                    events.len() < limit
                 })?;
-                if let LogRecord::Price(event) =
-                    record::decode_log(Sequence(sequence), bytes.value()).map_err(corrupt)?
-                {
-                    events.push(event);
+                if events.len() >= limit {
+                    break;
                 }
             }
+            events.truncate(limit);
             Ok(events)
         })
     }
 
     async fn confirm(&self, events: &[Sequence]) -> Result<()> {
-        let events = events.to_vec();
+        let mut events = events.to_vec();
+        events.sort_unstable();
         self.writer
             .derived(events.len(), move |tables| {
-                for sequence in events {
-                    tables.outbox.remove(sequence.0).map_err(storage)?;
+                for run in events.chunk_by(|one, next| one.0 + 1 == next.0) {
+                    if let (Some(first), Some(last)) = (run.first(), run.last()) {
+                        tables.confirm(first.0, last.0)?;
+                    }
                 }
                 Ok(())
             })
@@ -43,23 +48,35 @@ impl Outbox for RedbStore {
     }
 
     async fn depth(&self) -> Result<u64> {
-        self.read(|schema, _| schema.outbox()?.len().map_err(storage))
+        self.read(|schema, _| {
+            let mut depth = 0;
+            for entry in schema.unconfirmed()?.iter().map_err(storage)? {
+                let (first, last) = entry.map_err(storage)?;
+                depth += last.value() + 1 - first.value();
+            }
+            Ok(depth)
+        })
     }
 
     async fn log_after(&self, after: Sequence, limit: usize) -> Result<Vec<LogEntry>> {
+        // What is committed but not published yet would be in the log before it is among the
+        // prices.
+        let shown = *self.shared.committed.borrow();
         self.read(|schema, _| {
             let mut entries = Vec::new();
             let Some(first) = after.0.checked_add(1) else { return Ok(entries) };
-            for entry in schema.log()?.range(first..).map_err(storage)?.take(limit) {
-                let (sequence, bytes) = entry.map_err(storage)?;
-                let sequence = Sequence(sequence.value());
-                entries.push(
-                    match record::decode_log(sequence, bytes.value()).map_err(corrupt)? {
-                        LogRecord::Price(event) => LogEntry::Price(event),
-                        LogRecord::Average(average) => LogEntry::Average { sequence, average },
-                    },
-                );
+            if limit == 0 {
+                return Ok(entries);
             }
+            read_log(schema, Sequence(first), shown, &mut |sequence, change| {
+                match change {
+                    Change::Average(average) => {
+                        entries.push(LogEntry::Average { sequence, average });
+                    }
+                    price => entries.extend(price.into_event(sequence).map(LogEntry::Price)),
+                }
+                entries.len() < limit
+            })?;
             Ok(entries)
         })
     }
@@ -67,7 +84,7 @@ impl Outbox for RedbStore {
     async fn log_start(&self) -> Result<Sequence> {
         let last = *self.shared.committed.borrow();
         self.read(|schema, _| {
-            let oldest = schema.log()?.first().map_err(storage)?.map(|(key, _)| key.value());
+            let oldest = schema.journal()?.first().map_err(storage)?.map(|(key, _)| key.value());
             Ok(oldest.map_or(last, |oldest| Sequence(oldest.saturating_sub(1))))
         })
     }
@@ -75,4 +92,41 @@ impl Outbox for RedbStore {
     fn committed(&self) -> watch::Receiver<Sequence> {
         self.shared.committed.subscribe()
     }
+}
+
+/// Shows the changes from `first` to `last` in order, for as long as `show` wants more.
+fn read_log(
+    schema: &Schema,
+    first: Sequence,
+    last: Sequence,
+    show: &mut impl FnMut(Sequence, Change) -> bool,
+) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    let journal = schema.journal()?;
+    let start = journal
+        .range(..=first.0)
+        .map_err(storage)?
+        .next_back()
+        .transpose()
+        .map_err(storage)?
+        .map_or(first.0, |(start, _)| start.value());
+    for entry in journal.range(start..=last.0).map_err(storage)? {
+        let (start, bytes) = entry.map_err(storage)?;
+        let (_, n_changes) = journal::header(bytes.value()).map_err(corrupt)?;
+        if start.value() + n_changes <= first.0 {
+            continue;
+        }
+        let changes = journal::decode(bytes.value()).map_err(corrupt)?;
+        for (sequence, change) in (start.value()..).map(Sequence).zip(changes) {
+            if sequence < first {
+                continue;
+            }
+            if sequence > last || !show(sequence, change) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,16 +1,17 @@
-//! From rows to prices: which version of a row was known when.
+//! From rows to prices: where a price lies, and which version of it was known when.
 
 use redb::ReadOnlyTable;
 
-use super::symbols::Symbols;
-use super::tables::{self, PriceKey, Schema, raw_payload};
-use super::{Result, corrupt, storage};
+use super::heads::Head;
+use super::series::{BlockKey, PRICES, Series, block_key};
+use super::tables::{self, Schema, raw_payload};
+use super::{Result, Shared, corrupt, ids, storage};
+use crate::codec::block::PriceBlock;
 use crate::codec::record::{self, PriceRow};
 use crate::model::{Position, Price, PriceId, PriceVersion, Symbol, Timestamp};
 
 /// The tables that a price is put together from.
 pub(super) struct PriceReader {
-    pub(super) prices: ReadOnlyTable<PriceKey, &'static [u8]>,
     versions: ReadOnlyTable<(u64, u32), (i64, &'static [u8])>,
     raws: ReadOnlyTable<(u64, u32), &'static [u8]>,
     as_of: Option<Timestamp>,
@@ -18,25 +19,15 @@ pub(super) struct PriceReader {
 
 impl PriceReader {
     pub(super) fn open(schema: &Schema, as_of: Option<Timestamp>) -> Result<Self> {
-        Ok(Self {
-            prices: schema.prices()?,
-            versions: schema.versions()?,
-            raws: schema.raws()?,
-            as_of,
-        })
+        Ok(Self { versions: schema.versions()?, raws: schema.raws()?, as_of })
     }
 
-    /// The price in a row as known now or at `as_of`; none when it was deleted or not known then.
-    pub(super) fn price(
-        &self,
-        symbol: &Symbol,
-        position: Position,
-        bytes: &[u8],
-    ) -> Result<Option<Price>> {
-        let row = record::decode_price(symbol.clone(), position, bytes).map_err(corrupt)?;
+    /// The price of a current row as known now or at `as_of`; none when it was deleted or not known
+    /// then.
+    pub(super) fn price(&self, current: PriceRow) -> Result<Option<Price>> {
         let known = match self.as_of {
-            None => Some(row),
-            Some(instant) => self.known_at(row, instant)?,
+            None => Some(current),
+            Some(instant) => self.known_at(current, instant)?,
         };
         known.filter(|row| !row.deleted).map(|row| self.with_raw(row)).transpose()
     }
@@ -66,7 +57,7 @@ impl PriceReader {
         };
         let (superseded_at, bytes) = guard.value();
         let row = record::decode_price(symbol.clone(), position, bytes).map_err(corrupt)?;
-        Ok(Some((row, tables::position(superseded_at, 0)?.observed_at)))
+        Ok(Some((row, tables::timestamp(superseded_at)?)))
     }
 
     fn with_raw(&self, row: PriceRow) -> Result<Price> {
@@ -76,20 +67,6 @@ impl PriceReader {
             price.observation.raw = raw.map(|guard| raw_payload(guard.value())).transpose()?;
         }
         Ok(price)
-    }
-
-    /// The newest row of a price, deleted or not.
-    fn current(
-        &self,
-        symbol: &Symbol,
-        number: u32,
-        position: Position,
-    ) -> Result<Option<PriceRow>> {
-        let guard = self.prices.get(tables::price_key(number, position)).map_err(storage)?;
-        guard
-            .map(|guard| record::decode_price(symbol.clone(), position, guard.value()))
-            .transpose()
-            .map_err(corrupt)
     }
 
     /// All versions of the price in a row, oldest first.
@@ -110,32 +87,70 @@ impl PriceReader {
         history.push(PriceVersion { price, superseded_at: None, deleted });
         Ok(history)
     }
+}
 
-    /// The newest row of the price with this id.
-    pub(super) fn row_of(
+impl Shared {
+    /// The current row of the price with this id, and the tables as of the same commit.
+    pub(super) fn row_of(&self, id: PriceId) -> Result<(Schema, Option<PriceRow>)> {
+        let mut number = ids::low_number(id);
+        loop {
+            let (schema, head) =
+                self.read_with(|heads| heads.prices.get(&(number, PRICES)).cloned())?;
+            let foreign = schema.foreign_ids()?.get(id.get()).map_err(storage)?;
+            match foreign.map(|guard| guard.value()) {
+                Some(owner) if owner != number => number = owner,
+                _ => {
+                    let row = self.find(&schema, head.as_deref(), number, id)?;
+                    return Ok((schema, row));
+                }
+            }
+        }
+    }
+
+    fn find(
         &self,
         schema: &Schema,
-        symbols: &Symbols,
+        head: Option<&Head<PriceRow>>,
+        number: u32,
         id: PriceId,
     ) -> Result<Option<PriceRow>> {
-        let Some(guard) = schema.ids()?.get(id.get()).map_err(storage)? else { return Ok(None) };
-        let (number, observed_at) = guard.value();
-        let Some(symbol) = symbols.name(number) else { return Ok(None) };
-        self.current(&symbol, number, tables::position(observed_at, id.get())?)
+        let Some(symbol) = self.symbols.name(number) else { return Ok(None) };
+        let unsealed = head.and_then(|head| {
+            head.entries.values().map(|(_, row)| row).find(|row| row.price.id == id)
+        });
+        match unsealed {
+            Some(row) => Ok(Some(row.clone())),
+            None => find_sealed(
+                &schema.spans()?,
+                &schema.blocks()?,
+                &Series::prices(number, symbol),
+                id,
+            ),
+        }
     }
+}
 
-    /// The price with this id as known now or at `as_of`.
-    pub(super) fn price_of(
-        &self,
-        schema: &Schema,
-        symbols: &Symbols,
-        id: PriceId,
-    ) -> Result<Option<Price>> {
-        let Some(row) = self.row_of(schema, symbols, id)? else { return Ok(None) };
-        let known = match self.as_of {
-            None => Some(row),
-            Some(instant) => self.known_at(row, instant)?,
+/// Looks for a price in the blocks whose spans of ids cover its id; mostly that is one.
+pub(super) fn find_sealed(
+    spans: &impl redb::ReadableTable<(u32, u64), (u64, i64, u64)>,
+    blocks: &impl redb::ReadableTable<BlockKey, &'static [u8]>,
+    series: &Series,
+    id: PriceId,
+) -> Result<Option<PriceRow>> {
+    let (number, _) = series.key;
+    for span in spans.range((number, id.get())..=(number, u64::MAX)).map_err(storage)? {
+        let (lowest, observed_at, end_id) = span.map_err(storage)?.1.value();
+        if lowest > id.get() {
+            continue;
+        }
+        let end = tables::position(observed_at, end_id)?;
+        let Some(bytes) = blocks.get(block_key(series.key, end)).map_err(storage)? else {
+            continue;
         };
-        known.filter(|row| !row.deleted).map(|row| self.with_raw(row)).transpose()
+        let block = PriceBlock::decode(bytes.value()).map_err(corrupt)?;
+        if let Some(index) = block.index_of(id) {
+            return block.row(&series.symbol, index).map(Some).map_err(corrupt);
+        }
     }
+    Ok(None)
 }

@@ -1,60 +1,61 @@
 //! Whole-store copies, read from one transaction while writes go on.
 
+use std::collections::{HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use redb::{ReadableDatabase, ReadableTable};
+use redb::ReadableTable;
 
 use super::averages::set_windows;
+use super::cursor::{Cursor, Span};
+use super::heads::SeriesHeads;
 use super::reader::PriceReader;
-use super::tables::{self, PriceKey, Schema, Tables, price_key};
-use super::{
-    RedbStore, Result, Shared, assets, audit, closed, corrupt, jobs, keys, ledger, storage,
-};
-use crate::codec::record;
-use crate::model::{AssetClass, Position, PriceVersion, Sequence};
+use super::seal::seal;
+use super::series::Series;
+use super::tables::{Schema, Tables};
+use super::{RedbStore, Result, assets, audit, corrupt, jobs, keys, ledger, storage};
+use crate::codec::record::{self, PriceRow};
+use crate::model::{AssetClass, Order, Position, PriceId, PriceVersion, Symbol};
 use crate::ports::{Snapshot, SnapshotRecord, Snapshots};
 
 #[async_trait]
 impl Snapshots for RedbStore {
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>> {
-        let transaction = {
-            let database = self.shared.database.read();
-            database.as_ref().ok_or_else(closed)?.begin_read().map_err(storage)?
-        };
-        let cursor = Cursor { schema: Schema(transaction), place: Place::Counters };
-        Ok(Box::new(RedbSnapshot {
-            shared: Arc::clone(&self.shared),
-            cursor: Arc::new(Mutex::new(cursor)),
-        }))
+        let (schema, heads) = self.shared.read_with(|heads| heads.prices.clone())?;
+        let portions =
+            Portions { schema, heads, symbols: self.shared.symbols.all(), place: Place::Counters };
+        Ok(Box::new(RedbSnapshot(Arc::new(Mutex::new(portions)))))
     }
 
     async fn load(&self, records: Vec<SnapshotRecord>) -> Result<()> {
         self.writer
             .durable(records.len(), move |tables| {
                 set_windows(tables, &[])?;
-                records.into_iter().try_for_each(|record| load(tables, record))
+                load(tables, records)
             })
             .await
     }
 }
 
-struct RedbSnapshot {
-    shared: Arc<Shared>,
-    cursor: Arc<Mutex<Cursor>>,
-}
+struct RedbSnapshot(Arc<Mutex<Portions>>);
 
-struct Cursor {
+/// A view of one commit and how far it has been read.
+struct Portions {
     schema: Schema,
+    heads: SeriesHeads<PriceRow>,
+    symbols: Vec<(u32, Symbol)>,
     place: Place,
 }
 
 /// How far a snapshot has been read: what comes next.
 enum Place {
     Counters,
+    /// Prices of the symbol at this index, behind a position.
     Prices {
-        behind: Option<PriceKey>,
+        index: usize,
+        behind: Option<Position>,
     },
     DeadLetters {
         after: u64,
@@ -72,28 +73,28 @@ enum Place {
 #[async_trait]
 impl Snapshot for RedbSnapshot {
     async fn next(&mut self, limit: usize) -> Result<Vec<SnapshotRecord>> {
-        let (shared, cursor) = (Arc::clone(&self.shared), Arc::clone(&self.cursor));
-        tokio::task::spawn_blocking(move || cursor.lock().next(&shared, limit))
+        let portions = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || portions.lock().next(limit))
             .await
             .map_err(|error| crate::ports::StoreErrorKind::Unavailable.because(error))?
     }
 }
 
-impl Cursor {
-    fn next(&mut self, shared: &Shared, limit: usize) -> Result<Vec<SnapshotRecord>> {
+impl Portions {
+    fn next(&mut self, limit: usize) -> Result<Vec<SnapshotRecord>> {
         let mut records = Vec::new();
         if let Place::Counters = self.place {
-            let meta = self.schema.meta()?;
-            let counter =
-                |name| Ok(meta.get(name).map_err(storage)?.map_or(0, |guard| guard.value()));
+            let counters = self.schema.counters()?;
             records.push(SnapshotRecord::Counters {
-                last_price_id: counter("last_price_id")?,
-                last_sequence: Sequence(counter("last_sequence")?),
+                last_price_id: counters.last_price_id,
+                last_sequence: counters.sequence(),
             });
-            self.place = Place::Prices { behind: None };
+            self.place = Place::Prices { index: 0, behind: None };
         }
-        if let Place::Prices { behind } = self.place {
-            self.read_prices(shared, behind, limit, &mut records)?;
+        while let Place::Prices { index, behind } = self.place
+            && records.len() < limit
+        {
+            self.read_prices(index, behind, limit, &mut records)?;
         }
         if let Place::DeadLetters { after } = self.place
             && records.len() < limit
@@ -138,30 +139,34 @@ impl Cursor {
         Ok(records)
     }
 
+    /// Reads on among the prices of one symbol and moves to the next at its end.
     fn read_prices(
         &mut self,
-        shared: &Shared,
-        behind: Option<PriceKey>,
+        index: usize,
+        behind: Option<Position>,
         limit: usize,
         records: &mut Vec<SnapshotRecord>,
     ) -> Result<()> {
+        let Some((number, symbol)) = self.symbols.get(index).cloned() else {
+            self.place = Place::DeadLetters { after: 0 };
+            return Ok(());
+        };
         let reader = PriceReader::open(&self.schema, None)?;
-        let start = behind.map_or((0, i64::MIN, 0), |(number, observed_at, id)| {
-            (number, observed_at, id.saturating_add(1))
-        });
-        for entry in reader.prices.range(start..).map_err(storage)? {
-            if records.len() >= limit {
-                return Ok(());
+        let series = Series::prices(number, symbol);
+        let from = behind.map_or(Bound::Included(Position::MIN), Bound::Excluded);
+        let span = Span { from, to: Bound::Included(Position::MAX) };
+        let head = self.heads.get(&series.key).cloned();
+        let blocks = self.schema.blocks()?;
+        if let Some(mut cursor) = Cursor::open(&blocks, head, series, span, Order::OldestFirst)? {
+            while records.len() < limit {
+                let Some((at, row)) = cursor.next()? else { break };
+                self.place = Place::Prices { index, behind: Some(at) };
+                records.push(SnapshotRecord::History(reader.history(row)?));
             }
-            let (key, bytes) = entry.map_err(storage)?;
-            let (number, observed_at, id) = key.value();
-            self.place = Place::Prices { behind: Some((number, observed_at, id)) };
-            let Some(symbol) = shared.symbols.name(number) else { continue };
-            let at = tables::position(observed_at, id)?;
-            let row = record::decode_price(symbol, at, bytes.value()).map_err(corrupt)?;
-            records.push(SnapshotRecord::History(reader.history(row)?));
         }
-        self.place = Place::DeadLetters { after: 0 };
+        if records.len() < limit {
+            self.place = Place::Prices { index: index + 1, behind: None };
+        }
         Ok(())
     }
 }
@@ -175,67 +180,88 @@ fn others(schema: &Schema) -> Result<Vec<SnapshotRecord>> {
     Ok(records)
 }
 
-fn load(tables: &mut Tables<'_>, record: SnapshotRecord) -> Result<()> {
-    match record {
-        SnapshotRecord::Counters { last_price_id, last_sequence } => {
-            let counters = &mut tables.counters;
-            counters.last_price_id = counters.last_price_id.max(last_price_id);
-            counters.last_sequence = counters.last_sequence.max(last_sequence);
-            Ok(())
-        }
-        SnapshotRecord::History(versions) => load_history(tables, &versions),
-        SnapshotRecord::Job(job) => jobs::load(tables, &job),
-        SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger),
-        SnapshotRecord::Assets(list) => assets::load(tables, &list),
-        SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ()),
-        SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry]),
-        SnapshotRecord::DeadLetter(letter) => {
-            if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
-                return Ok(());
+fn load(tables: &mut Tables<'_>, records: Vec<SnapshotRecord>) -> Result<()> {
+    let mut loaded = Loaded::default();
+    for record in records {
+        match record {
+            SnapshotRecord::Counters { last_price_id, last_sequence } => {
+                let counters = &mut tables.counters;
+                counters.last_price_id = counters.last_price_id.max(last_price_id);
+                counters.last_sequence = counters.last_sequence.max(last_sequence.0);
             }
-            let counters = &mut tables.counters;
-            counters.last_dead_letter = counters.last_dead_letter.max(letter.id);
-            let bytes = record::encode_dead_letter(&letter);
-            tables.dead_letters.insert(letter.id, bytes.as_slice()).map_err(storage)?;
-            Ok(())
+            SnapshotRecord::History(versions) => loaded.add(tables, &versions)?,
+            SnapshotRecord::Job(job) => jobs::load(tables, &job)?,
+            SnapshotRecord::Ledger(ledger) => ledger::load(tables, &ledger)?,
+            SnapshotRecord::Assets(list) => assets::load(tables, &list)?,
+            SnapshotRecord::Key(key) => keys::add(tables, &key).map(|_| ())?,
+            SnapshotRecord::Audit(entry) => audit::load(tables.transaction, &[entry])?,
+            SnapshotRecord::DeadLetter(letter) => {
+                if tables.dead_letters.get(letter.id).map_err(storage)?.is_some() {
+                    continue;
+                }
+                let counters = &mut tables.counters;
+                counters.last_dead_letter = counters.last_dead_letter.max(letter.id);
+                let bytes = record::encode_dead_letter(&letter);
+                tables.dead_letters.insert(letter.id, bytes.as_slice()).map_err(storage)?;
+            }
         }
+    }
+    loaded.seal(tables)
+}
+
+/// Prices of one portion. They make no events, so they are in no log and are sealed at once.
+#[derive(Default)]
+struct Loaded {
+    rows: HashMap<u32, (Symbol, Vec<(Position, PriceRow)>)>,
+    ids: HashSet<PriceId>,
+}
+
+impl Loaded {
+    fn add(&mut self, tables: &mut Tables<'_>, versions: &[PriceVersion]) -> Result<()> {
+        let Some(current) = versions.last() else { return Ok(()) };
+        let id = current.price.id;
+        let symbol = &current.price.observation.symbol;
+        let number = tables.symbol_number_like(symbol, id)?;
+        if !self.ids.insert(id) || tables.row_with_id(id)?.is_some() {
+            return Ok(());
+        }
+        tables.counters.last_price_id = tables.counters.last_price_id.max(id.get());
+        tables.counters.n_prices += 1;
+        tables.own(id, number)?;
+        for version in versions {
+            if let Some(raw) = &version.price.observation.raw {
+                let key = (id.get(), version.price.version);
+                tables.raws.insert(key, raw.0.as_bytes()).map_err(storage)?;
+            }
+            let row = row(version);
+            match version.superseded_at {
+                Some(superseded_at) => {
+                    let key = (id.get(), version.price.version);
+                    let bytes = record::encode_row(&row);
+                    let value = (superseded_at.as_micros(), bytes.as_slice());
+                    tables.versions.insert(key, value).map_err(storage)?;
+                }
+                None => {
+                    let (_, rows) =
+                        self.rows.entry(number).or_insert_with(|| (symbol.clone(), Vec::new()));
+                    rows.push((row.price.position(), row));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn seal(self, tables: &mut Tables<'_>) -> Result<()> {
+        for (number, (symbol, mut rows)) in self.rows {
+            rows.sort_by_key(|(at, _)| *at);
+            seal(tables, &Series::prices(number, symbol), rows, false)?;
+        }
+        Ok(())
     }
 }
 
-fn load_history(tables: &mut Tables<'_>, versions: &[PriceVersion]) -> Result<()> {
-    let Some(current) = versions.last() else { return Ok(()) };
-    let id = current.price.id.get();
-    if tables.ids.get(id).map_err(storage)?.is_some() {
-        return Ok(());
-    }
-    let observation = &current.price.observation;
-    let number = tables.symbol_number(&observation.symbol)?;
-    let at = Position { observed_at: observation.observed_at, id: current.price.id };
-    tables.counters.last_price_id = tables.counters.last_price_id.max(id);
-    tables.ids.insert(id, (number, at.observed_at.as_micros())).map_err(storage)?;
-    let natural_key = (
-        number,
-        at.observed_at.as_micros(),
-        observation.provider.as_str(),
-        observation.external_id.as_ref().map_or("", |id| id.as_str()),
-    );
-    tables.natural_keys.insert(natural_key, id).map_err(storage)?;
-    for version in versions {
-        let row = record::encode_price(&version.price, version.deleted);
-        match version.superseded_at {
-            None => {
-                tables.prices.insert(price_key(number, at), row.as_slice()).map_err(storage)?;
-            }
-            Some(superseded_at) => {
-                let key = (id, version.price.version);
-                let value = (superseded_at.as_micros(), row.as_slice());
-                tables.versions.insert(key, value).map_err(storage)?;
-            }
-        }
-        if let Some(raw) = &version.price.observation.raw {
-            let key = (id, version.price.version);
-            tables.raws.insert(key, raw.0.as_bytes()).map_err(storage)?;
-        }
-    }
-    Ok(())
+fn row(version: &PriceVersion) -> PriceRow {
+    let mut price = version.price.clone();
+    let has_raw = price.observation.raw.take().is_some();
+    PriceRow { price, deleted: version.deleted, has_raw }
 }

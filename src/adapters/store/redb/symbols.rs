@@ -1,7 +1,7 @@
 //! The number each symbol has in keys, kept in memory: there are few symbols and every call needs
 //! one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::RwLock;
 
@@ -15,7 +15,8 @@ pub(super) struct Symbols(RwLock<Inner>);
 #[derive(Default)]
 struct Inner {
     numbers: HashMap<Symbol, u32>,
-    names: Vec<Symbol>,
+    /// By number. Numbers of symbols loaded from another store may leave gaps.
+    names: BTreeMap<u32, Symbol>,
 }
 
 impl Symbols {
@@ -24,32 +25,35 @@ impl Symbols {
     }
 
     pub(super) fn name(&self, number: u32) -> Option<Symbol> {
-        self.0.read().names.get(number as usize).cloned()
+        self.0.read().names.get(&number).cloned()
     }
 
     /// All symbols with their numbers.
     pub(super) fn all(&self) -> Vec<(u32, Symbol)> {
-        let inner = self.0.read();
-        inner.names.iter().enumerate().map(|(number, name)| (number as u32, name.clone())).collect()
+        self.0.read().names.iter().map(|(number, name)| (*number, name.clone())).collect()
     }
 
     pub(super) fn len(&self) -> usize {
         self.0.read().names.len()
     }
 
-    /// Gives a new symbol the next number.
-    pub(super) fn add(&self, symbol: &Symbol) -> u32 {
+    /// Gives a new symbol the number wanted if that is free, else one that is.
+    pub(super) fn add(&self, symbol: &Symbol, wanted: Option<u32>) -> u32 {
         let mut inner = self.0.write();
-        let number = inner.names.len() as u32;
-        inner.names.push(symbol.clone());
+        let free = |number: &u32| !inner.names.contains_key(number);
+        let mut number = inner.names.len() as u32;
+        while !free(&number) {
+            number += 1;
+        }
+        let number = wanted.filter(free).unwrap_or(number);
+        inner.names.insert(number, symbol.clone());
         inner.numbers.insert(symbol.clone(), number);
         number
     }
 
-    /// Starts over with symbols in the order of their numbers.
-    pub(super) fn replace(&self, names: Vec<Symbol>) {
-        let numbers =
-            names.iter().enumerate().map(|(number, name)| (name.clone(), number as u32)).collect();
+    /// Starts over with these symbols.
+    pub(super) fn replace(&self, names: BTreeMap<u32, Symbol>) {
+        let numbers = names.iter().map(|(number, name)| (name.clone(), *number)).collect();
         *self.0.write() = Inner { numbers, names };
     }
 }

@@ -11,9 +11,11 @@ use parking_lot::{Condvar, Mutex};
 use redb::{Database, Durability};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::tables::{self, Counters, Tables};
-use super::{Opener, RedbOptions, Result, Shared, audit, closed, open_error, storage};
-use crate::ports::{StoreError, StoreErrorKind};
+use super::memory::{Memory, Staged};
+use super::open::{self, Opened};
+use super::tables::{Counters, Tables};
+use super::{Opener, RedbOptions, Result, Shared, closed, open_error, storage};
+use crate::ports::StoreErrorKind;
 
 /// Derived data is made durable at the latest after this long without a durable commit.
 const SYNC_INTERVAL: Duration = Duration::from_millis(250);
@@ -60,7 +62,7 @@ impl Writer {
     pub(super) fn start(
         shared: Arc<Shared>,
         opener: Opener,
-        counters: Counters,
+        opened: Opened,
         options: &RedbOptions,
     ) -> Result<Self> {
         let inbox = Arc::new(Inbox {
@@ -72,9 +74,13 @@ impl Writer {
             shared,
             opener,
             inbox: Arc::clone(&inbox),
-            counters,
+            counters: opened.counters,
+            memory: opened.memory,
             unsynced: false,
-            log_history: options.log_history,
+            keep: Keep {
+                log_history: options.log_history,
+                unsealed_entries: options.unsealed_entries,
+            },
         };
         let thread = std::thread::Builder::new()
             .name("redb-writer".into())
@@ -184,9 +190,17 @@ struct Worker {
     opener: Opener,
     inbox: Arc<Inbox>,
     counters: Counters,
+    memory: Memory,
     /// Commits were made that are not durable yet.
     unsynced: bool,
+    keep: Keep,
+}
+
+/// How much of the log is kept, in changes.
+#[derive(Debug, Clone, Copy)]
+struct Keep {
     log_history: u64,
+    unsealed_entries: u64,
 }
 
 impl Worker {
@@ -249,29 +263,24 @@ impl Worker {
                         rooms.push(_room);
                         work
                     });
-                    transact(
-                        database,
-                        &self.shared,
-                        self.counters,
-                        self.log_history,
-                        durable,
-                        works,
-                        &mut answers,
-                    )
+                    let before = Before {
+                        shared: &self.shared,
+                        counters: self.counters,
+                        memory: &mut self.memory,
+                        keep: self.keep,
+                    };
+                    transact(database, before, durable, works, &mut answers)
                 }
                 None => Err(closed()),
             }
         };
         match outcome {
-            Ok(counters) => {
+            Ok((counters, staged)) => {
                 self.counters = counters;
                 self.unsynced = !durable;
+                self.memory.publish(&mut self.shared.heads.write(), staged);
                 self.inbox.broken.store(false, Ordering::Release);
-                self.shared.committed.send_if_modified(|last| {
-                    let moved = *last != counters.last_sequence;
-                    *last = counters.last_sequence;
-                    moved
-                });
+                self.show(counters);
                 for answer in answers {
                     answer(Ok(()));
                 }
@@ -287,6 +296,15 @@ impl Worker {
         }
     }
 
+    /// Lets watchers know how far the log reaches. The heads are published by then.
+    fn show(&self, counters: Counters) {
+        self.shared.committed.send_if_modified(|last| {
+            let moved = *last != counters.sequence();
+            *last = counters.sequence();
+            moved
+        });
+    }
+
     /// redb refuses an open database after an I/O error; only opening it again helps. Tries until
     /// it works or the store is stopped; callers are refused meanwhile.
     fn reopen(&mut self) {
@@ -294,13 +312,17 @@ impl Worker {
             *self.shared.database.write() = None;
             match (self.opener)().map_err(open_error).and_then(|database| {
                 let shown = *self.shared.committed.borrow();
-                let counters = tables::resume(&database, &self.shared.symbols, shown)?;
-                Ok((database, counters))
+                let keep = self.keep.unsealed_entries;
+                let opened = open::resume(&database, &self.shared.symbols, shown, keep)?;
+                Ok((database, opened))
             }) {
-                Ok((database, counters)) => {
-                    self.counters = counters;
+                Ok((database, opened)) => {
+                    self.counters = opened.counters;
+                    self.memory = opened.memory;
                     self.unsynced = false;
+                    *self.shared.heads.write() = opened.heads;
                     *self.shared.database.write() = Some(database);
+                    self.show(self.counters);
                     return;
                 }
                 Err(error) => tracing::warn!(%error, "the store does not open yet"),
@@ -316,15 +338,21 @@ impl Worker {
     }
 }
 
+/// What a transaction starts from.
+struct Before<'a> {
+    shared: &'a Shared,
+    counters: Counters,
+    memory: &'a mut Memory,
+    keep: Keep,
+}
+
 fn transact(
     database: &Database,
-    shared: &Shared,
-    before: Counters,
-    log_history: u64,
+    before: Before<'_>,
     durable: bool,
     works: impl Iterator<Item = Work>,
     answers: &mut Vec<Answer>,
-) -> Result<Counters> {
+) -> Result<(Counters, Staged)> {
     let mut transaction = database.begin_write().map_err(storage)?;
     if durable {
         transaction.set_quick_repair(true);
@@ -333,28 +361,16 @@ fn transact(
             .set_durability(Durability::None)
             .map_err(|error| StoreErrorKind::Unavailable.because(error.to_string()))?;
     }
-    let counters = {
-        let mut tables = Tables::open(&transaction, &shared.symbols, before)?;
-        let mut failed: Option<StoreError> = None;
+    let Before { shared, counters, memory, keep } = before;
+    let outcome = {
+        let heads = shared.heads.read();
+        let mut tables = Tables::open(&transaction, &shared.symbols, heads, memory, counters)?;
         for work in works {
-            match work(&mut tables) {
-                Ok(answer) => answers.push(answer),
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
+            answers.push(work(&mut tables)?);
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if tables.counters != before {
-            tables.write_counters()?;
-        }
-        tables.trim_log(log_history)?;
-        audit::append(&transaction, std::mem::take(&mut tables.drafts))?;
-        tables.counters
+        tables.finish(keep.log_history, keep.unsealed_entries)?;
+        (tables.counters, tables.staged)
     };
     transaction.commit().map_err(storage)?;
-    Ok(counters)
+    Ok(outcome)
 }
