@@ -167,6 +167,8 @@ async fn open_kafka(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
         topic: config.bus.topic.clone(),
         dead_letter_topic: config.bus.dead_letter_topic.clone(),
         partitions: config.bus.partitions,
+        user: Some(config.bus.kafka_user.clone()).filter(|user| !user.is_empty()),
+        password: Some(config.bus.kafka_password.reveal().to_owned()),
         ..KafkaOptions::new(config.bus.kafka_brokers.as_str())
     };
     Ok(Arc::new(KafkaBus::open(options).await.context("bus.kafka_brokers")?))

@@ -75,7 +75,13 @@ impl Installation {
 
     /// Starts a process and waits until it listens.
     pub(crate) async fn start(&self, roles: &str) -> Process {
+        self.start_with(roles, &[]).await
+    }
+
+    /// As [`Installation::start`], with some settings changed.
+    pub(crate) async fn start_with(&self, roles: &str, settings: &[(&str, &str)]) -> Process {
         let mut command = self.command(&["serve", "--port", "0", "--roles", roles]);
+        command.envs(settings.iter().copied());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut card = BufReader::new(child.stdout.take().expect("piped")).lines();
         while let Some(line) = card.next_line().await.expect("its card") {
@@ -113,15 +119,24 @@ impl Installation {
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let mut answer = Value::Null;
-        for _ in 0..2_400 {
+        let comes = comes_true(async || {
             answer = self.get(process, path).await.1;
-            if wanted(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{path} never answered what was awaited: {answer}");
+            wanted(&answer)
+        });
+        assert!(comes.await, "{path} never answered what was awaited: {answer}");
+        answer
     }
+}
+
+/// Waits until something is so; false when it is not by a far deadline.
+pub(crate) async fn comes_true(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..2_400 {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
 }
 
 impl Process {

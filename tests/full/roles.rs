@@ -1,9 +1,15 @@
 //! Work spread over processes, and taken over when one dies.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use tickerd::app::config::BusBackend;
 
-use crate::installation::{Installation, Process};
+use crate::installation::{Installation, Process, comes_true};
+use crate::upstream::{Behaviour, Canned, Upstream};
+
+const TICKER: &str = r#"{"error":[],"result":{
+    "BTC/USD":{"a":["1","1","1"],"b":["1","1","1"],"c":["64000.5","0.1"],"v":["1","1"],"p":["1","1"],"t":[1,1],"l":["1","1"],"h":["1","1"],"o":"64000.0"}}}"#;
 
 /// What streams of an installation have shown: averages by time of their price.
 async fn history(installation: &Installation, api: &Process) -> Vec<(String, String)> {
@@ -40,6 +46,54 @@ async fn the_work_of_a_process_that_dies_moves_to_another() {
     let means: Vec<String> = averages.into_iter().map(|(_, mean)| mean).collect();
     assert_eq!(means, expected, "one average a price, each once");
     drop((worker, heir));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poller_that_dies_hands_over_its_jobs_and_nobody_polls_twice() {
+    const LEASE: Duration = Duration::from_secs(8);
+    let Some(installation) = Installation::new() else { return };
+    let upstream = Upstream::start().await;
+    upstream.on("/0/public/Ticker", Behaviour::Hangs);
+    let url = upstream.url();
+    let lease = format!("{}s", LEASE.as_secs());
+    let settings = [
+        ("TICKERD_PROVIDERS__KRAKEN__ENABLED", "true"),
+        ("TICKERD_PROVIDERS__KRAKEN__BASE_URL", &url),
+        ("TICKERD_FETCH__JOB_LEASE", &lease),
+    ];
+    let n_polls = || {
+        let requests = upstream.requests();
+        let is_poll =
+            |target: &str| target.starts_with("/0/public/Ticker?") && target.contains("pair=");
+        requests.iter().filter(|request| is_poll(&request.target)).count() as u64
+    };
+    let api = installation.start_with("api,relay,averager", &settings).await;
+    let first = installation.start_with("poller", &settings).await;
+    let job = serde_json::json!({"symbols": ["BTC-USD"], "interval": 1, "provider": "kraken"});
+    let asked = installation.http.post(format!("{}/prices/poll", api.base)).json(&job).send();
+    assert_eq!(asked.await.expect("an answer").status(), 202);
+    assert!(comes_true(async || n_polls() == 1).await, "the first poller polls");
+    let claimed = Instant::now();
+
+    let heirs = [
+        installation.start_with("poller", &settings).await,
+        installation.start_with("poller", &settings).await,
+    ];
+    upstream
+        .on("/0/public/Ticker", Behaviour::Answer(Canned::new(200, "application/json", TICKER)));
+    first.kill().await;
+
+    assert!(comes_true(async || n_polls() > 1).await, "an heir polls");
+    // A second for the way of the first request to us.
+    assert!(claimed.elapsed() > LEASE - Duration::from_secs(1), "the lease was respected");
+    let path = "/prices/poll/poll_1";
+    let job = installation.eventually(&api, path, |job| job["successes"].as_u64() >= Some(6)).await;
+    let n_polls = n_polls();
+    let (_, later) = installation.get(&api, path).await;
+    // Behind the one that died with its poller, each poll is a run, and the last may be under way.
+    let runs = |job: &Value| job["runs"].as_u64().expect("a number");
+    assert!((runs(&job)..=runs(&later) + 1).contains(&(n_polls - 1)), "{n_polls} polls: {later}");
+    drop(heirs);
 }
 
 #[tokio::test(flavor = "multi_thread")]
