@@ -29,9 +29,8 @@ impl Parts {
     pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         // The store first: a cache that was claimed for a store that is not there is in the way.
         let store = open_store(config).await?;
-        let cache = open_cache(config, &clock).await?;
+        let (cache, limiter) = open_cache(config, &clock).await?;
         let bus = open_bus(config).await?;
-        let limiter = Arc::new(LocalLimiter::new(Arc::clone(&clock)));
         Ok(Self { store, cache, bus, limiter, clock })
     }
 }
@@ -101,37 +100,37 @@ pub async fn open_postgres(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Err(missing("store.backend", "postgres"))
 }
 
-async fn open_cache(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn QuoteCache>> {
+/// The cache, and the limiter beside it: what processes share, they count together.
+type CacheAndLimiter = (Arc<dyn QuoteCache>, Arc<dyn Limiter>);
+
+async fn open_cache(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<CacheAndLimiter> {
     match config.cache_backend() {
-        CacheBackend::Moka => Ok(Arc::new(MokaCache::new(config.cache.capacity, config.cache.ttl))),
-        CacheBackend::Redis => open_redis_cache(config, clock).await,
+        CacheBackend::Moka => Ok((
+            Arc::new(MokaCache::new(config.cache.capacity, config.cache.ttl)),
+            Arc::new(LocalLimiter::new(Arc::clone(clock))),
+        )),
+        CacheBackend::Redis => open_redis(config, clock).await,
     }
 }
 
 #[cfg(feature = "redis")]
-async fn open_redis_cache(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn QuoteCache>> {
+async fn open_redis(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<CacheAndLimiter> {
     use crate::adapters::cache::redis::RedisCache;
+    use crate::adapters::limiter::redis::RedisLimiter;
     use crate::adapters::redis::{RedisLink, RedisOptions};
     let options = RedisOptions {
         prefix: format!("{}:", config.cache.redis_prefix),
         ..RedisOptions::new(config.cache.redis_url.reveal(), dataset(config))
     };
     let link = RedisLink::open(options, Arc::clone(clock)).await.context("cache.redis_url")?;
-    Ok(Arc::new(RedisCache::new(Arc::new(link), config.cache.ttl)))
+    let link = Arc::new(link);
+    let limiter = RedisLimiter::new(Arc::clone(&link), Arc::clone(clock));
+    Ok((Arc::new(RedisCache::new(link, config.cache.ttl)), Arc::new(limiter)))
 }
 
 #[cfg(not(feature = "redis"))]
 #[expect(clippy::unused_async, reason = "as with the feature")]
-async fn open_redis_cache(
-    _config: &Config,
-    _clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn QuoteCache>> {
+async fn open_redis(_config: &Config, _clock: &Arc<dyn Clock>) -> anyhow::Result<CacheAndLimiter> {
     Err(missing("cache.backend", "redis"))
 }
 

@@ -6,5 +6,6 @@ pub mod cli;
 pub mod config;
 pub mod migrate;
 mod providers;
+pub mod reload;
 pub mod run;
 pub mod selftest;

@@ -13,6 +13,23 @@ use crate::services::route::{Chains, RouterOptions};
 /// The demo's walks are the same at every start.
 pub(super) const DEMO_SEED: u64 = 42;
 
+/// The fallback chains of a configuration: the default provider first, in each that has it.
+pub(super) fn chains(config: &Config) -> Chains {
+    let first = &config.chains.default_provider;
+    let with_first = |chain: &[ProviderName]| {
+        let mut chain = chain.to_vec();
+        // Stable: the others keep their order.
+        chain.sort_by_key(|name| Some(name) != first.as_ref());
+        chain
+    };
+    Chains {
+        stocks: with_first(&config.chains.stocks),
+        crypto: with_first(&config.chains.crypto),
+        forex: with_first(&config.chains.forex),
+        by_symbol: config.chains.symbols.clone(),
+    }
+}
+
 /// The providers that are on, and how to ask them. The demo has none that uses the network.
 pub(super) fn build(
     config: &Config,
@@ -35,12 +52,7 @@ pub(super) fn build(
         };
         return (vec![Arc::new(replay), Arc::new(simulated)], options);
     }
-    options.chains = Chains {
-        stocks: config.chains.stocks.clone(),
-        crypto: config.chains.crypto.clone(),
-        forex: config.chains.forex.clone(),
-        by_symbol: config.chains.symbols.clone(),
-    };
+    options.chains = chains(config);
     let mut providers = Vec::new();
     for registration in REGISTRY {
         let Some(section) = config.providers.get(registration.name) else { continue };

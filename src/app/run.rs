@@ -13,15 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::backends::Parts;
 use super::backup;
-use super::config::{CacheBackend, Config, Role, Setting, StoreBackend};
+use super::config::{CacheBackend, Config, Loaded, Role, Setting, Sources, StoreBackend};
 use super::providers::DEMO_SEED;
+use super::reload::{Changeable, Reloader};
 use crate::adapters::provider::replay::Replay;
 use crate::adapters::provider::simulated::Simulated;
+use crate::http::cursor::Cursors;
 use crate::http::doors::DoorSettings;
 use crate::http::server::{ServerLimits, serve};
+use crate::http::tls::Tls;
 use crate::http::{self, ApiSettings, Services, ShownSetting};
 use crate::model::{Quota, Symbol};
-use crate::ports::{Clock, PriceProvider};
+use crate::ports::{Clock, PriceProvider, Store};
 use crate::services::access::Access;
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
@@ -58,7 +61,11 @@ pub struct App {
     averager: Averager,
     relay: Relay,
     feeds: Vec<Feed>,
-    fetch: PriceFetch,
+    fetch: Arc<PriceFetch>,
+    tls: Option<Arc<Tls>>,
+    /// Where the configuration comes from, when it is to be read again.
+    source: Option<(Sources, Loaded)>,
+    demo: bool,
     lead: Lead,
     /// Where other processes write to the store, and the cache is this one's own.
     follower: Option<CacheFollower>,
@@ -120,13 +127,13 @@ impl App {
             Arc::clone(&clock),
             config.fetch.asset_list_interval,
         ));
-        let fetch = PriceFetch::new(
+        let fetch = Arc::new(PriceFetch::new(
             Arc::clone(&router),
             planner,
             Arc::clone(&clock),
             config.fetch.active_symbols.clone(),
             config.fetch.interval,
-        );
+        ));
         let health = Arc::new(Health::new(
             Arc::clone(&store),
             Arc::clone(&cache),
@@ -140,6 +147,7 @@ impl App {
             Arc::clone(&health),
             config.averages.group.clone(),
         );
+        let cursors = Cursors::new(&signing_secret(store.as_ref()).await?);
         let recorder = recorder();
         metrics::build(VERSION, config.mode.name());
         let services = Services {
@@ -157,6 +165,7 @@ impl App {
             live: Arc::new(Live::new(store.clone(), Arc::clone(&clock), LiveSettings::default())),
             access: Arc::new(access),
             limiter,
+            cursors,
             clock: Arc::clone(&clock),
             metrics: Arc::new(move || recorder.render()),
         };
@@ -189,19 +198,26 @@ impl App {
             roles: config.roles.clone(),
             services,
             fetch,
+            tls: None,
+            source: None,
+            demo,
             parts,
         })
     }
 
-    /// Has `/v1/system` show where each setting comes from.
+    /// Has `/v1/system` show where each setting comes from, and reads the configuration again while
+    /// the service runs.
     #[must_use]
-    pub fn showing(mut self, settings: &BTreeMap<String, Setting>) -> Self {
-        let shown = settings.iter().map(|(key, setting)| ShownSetting {
-            key: key.clone(),
-            value: serde_json::to_value(setting.shown(key)).unwrap_or_default(),
-            origin: setting.origin.clone(),
-        });
-        self.api.shown = shown.collect();
+    pub fn following(mut self, sources: Sources, loaded: Loaded) -> Self {
+        self.api.shown.store(Arc::new(shown(&loaded.settings)));
+        self.source = Some((sources, loaded));
+        self
+    }
+
+    /// Encrypts every connection.
+    #[must_use]
+    pub fn encrypted(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls.map(Arc::new);
         self
     }
 
@@ -222,12 +238,26 @@ impl App {
     /// When the store cannot be closed cleanly.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
         let does = |role| self.roles.contains(&role);
-        let endpoint = if does(Role::Api) {
-            http::endpoint(&self.services, &self.api).0
+        let (endpoint, doors) = if does(Role::Api) {
+            http::endpoint(&self.services, &self.api)
         } else {
             http::probes(&self.services, &self.api)
         };
         let mut feeds = JoinSet::new();
+        if let Some((sources, loaded)) = self.source {
+            let parts = Changeable {
+                doors,
+                access: Arc::clone(&self.services.access),
+                router: (!self.demo).then(|| Arc::clone(&self.services.router)),
+                fetch: Arc::clone(&self.fetch),
+                tls: self.tls.clone(),
+                shown: Arc::clone(&self.api.shown),
+                store: Arc::clone(&self.parts.store),
+                clock: Arc::clone(&self.parts.clock),
+            };
+            let (reloader, token) = (Reloader::new(sources, loaded, parts), stop.clone());
+            feeds.spawn(async move { reloader.run(token).await });
+        }
         if does(Role::Api) {
             let (access, token) = (Arc::clone(&self.services.access), stop.clone());
             feeds.spawn(async move { access.run(token).await });
@@ -272,7 +302,7 @@ impl App {
             tokio::time::sleep(notice).await;
             close.cancel();
         });
-        serve(listener, endpoint, &self.limits, closing).await;
+        serve(listener, self.tls, endpoint, &self.limits, closing).await;
         feeds.join_all().await;
         pipeline.cancel();
         tasks.join_all().await;
@@ -336,30 +366,53 @@ pub(super) fn averager_settings(config: &Config) -> AveragerSettings {
     }
 }
 
-fn api_settings(config: &Config, demo: bool) -> ApiSettings {
+/// The settings as they may be shown.
+pub(super) fn shown(settings: &BTreeMap<String, Setting>) -> Vec<ShownSetting> {
+    let shown = settings.iter().map(|(key, setting)| ShownSetting {
+        key: key.clone(),
+        value: serde_json::to_value(setting.shown(key)).unwrap_or_default(),
+        origin: setting.origin.clone(),
+    });
+    shown.collect()
+}
+
+/// What the store's processes sign with, made at the first start.
+async fn signing_secret(store: &dyn Store) -> anyhow::Result<[u8; 32]> {
+    let mut proposed = [0; 32];
+    getrandom::fill(&mut proposed).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+    Ok(store.signing_secret(proposed).await?)
+}
+
+/// Hosts, origins, proxies and limits of a configuration.
+pub(super) fn door_settings(config: &Config) -> DoorSettings {
     let mut allowed_hosts = config.server.allowed_hosts.clone();
     // Bound to the network, the names a client may use are not known, unless they are listed.
     if config.server.host.is_loopback() || !allowed_hosts.is_empty() {
         allowed_hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
         allowed_hosts.push(config.server.host.to_string());
     }
+    DoorSettings {
+        allowed_hosts,
+        cors_origins: config.server.cors_origins.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        quota: Quota { requests: config.limits.requests, window: config.limits.window },
+        routes: config.limits.routes.clone(),
+    }
+}
+
+fn api_settings(config: &Config, demo: bool) -> ApiSettings {
     ApiSettings {
         quote_max_age: config.quotes.max_age,
+        job_interval: config.fetch.job_interval,
         default_window: config.averages.windows[0],
         max_body_bytes: config.server.max_body_bytes,
         max_batch_bytes: config.server.max_batch_bytes,
         body_timeout: config.server.body_timeout,
-        doors: DoorSettings {
-            allowed_hosts,
-            cors_origins: config.server.cors_origins.clone(),
-            trusted_proxies: config.server.trusted_proxies.clone(),
-            quota: Quota { requests: config.limits.requests, window: config.limits.window },
-            routes: config.limits.routes.clone(),
-        },
+        doors: door_settings(config),
         demo,
         version: VERSION,
         mode: config.mode.name(),
-        shown: Vec::new(),
+        shown: Arc::default(),
     }
 }
 

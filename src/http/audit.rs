@@ -6,8 +6,9 @@ use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::cursor::{Cursors, List};
 use super::error::ApiError;
-use super::params::{LimitParam, SequenceParam, next_link};
+use super::params::{CursorParam, LimitParam, next_link};
 use super::{Services, Tag};
 use crate::model::AuditEntry;
 use crate::ports::{AuditQuery, Store};
@@ -68,11 +69,12 @@ pub enum AuditAnswer {
 
 pub struct AuditApi {
     store: Arc<dyn Store>,
+    cursors: Cursors,
 }
 
 impl AuditApi {
     pub fn new(services: &Services) -> Self {
-        Self { store: Arc::clone(&services.store) }
+        Self { store: Arc::clone(&services.store), cursors: services.cursors.clone() }
     }
 }
 
@@ -84,16 +86,16 @@ impl AuditApi {
         &self,
         uri: &poem::http::Uri,
         limit: Query<Option<LimitParam>>,
-        /// Only entries before this sequence
-        cursor: Query<Option<SequenceParam>>,
+        cursor: Query<Option<CursorParam>>,
         /// Only what this actor did
         actor: Query<Option<String>>,
         /// Only this action
         action: Query<Option<String>>,
     ) -> Result<AuditAnswer, ApiError> {
         let limit = limit.0.map(|limit| limit.0).unwrap_or_default();
+        let before = cursor.0.map(|cursor| self.cursors.open_number(List::Audit, &cursor.0));
         let query = AuditQuery {
-            before: cursor.0.map(|cursor| cursor.0.0),
+            before: before.transpose()?,
             actor: actor.0,
             action: action.0,
             limit: limit.get() + 1,
@@ -102,7 +104,8 @@ impl AuditApi {
         let more = entries.len() > limit.get();
         entries.truncate(limit.get());
         let last = entries.last().filter(|_| more);
-        let next = last.map(|last| next_link(uri, &last.sequence.to_string()));
+        let next =
+            last.map(|last| next_link(uri, &self.cursors.seal_number(List::Audit, last.sequence)));
         Ok(AuditAnswer::Page(Json(entries.iter().map(AuditRecord::from).collect()), next))
     }
 }

@@ -8,13 +8,15 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use poem::Body;
 use poem::http::StatusCode;
+use poem::web::Data;
 use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
 use tokio::sync::Semaphore;
 
+use super::doors::Caller;
 use super::error::ApiError;
 use super::{Services, Tag};
-use crate::ports::StoreError;
+use crate::ports::{Store, StoreError};
 
 /// The bytes of a backup, in order.
 pub type BackupBytes = BoxStream<'static, std::io::Result<Bytes>>;
@@ -36,13 +38,18 @@ pub enum BackupAnswer {
 
 pub struct BackupApi {
     open: OpenBackup,
+    store: Arc<dyn Store>,
     /// A backup holds on to old pages of the store, so there is one at a time.
     turn: Arc<Semaphore>,
 }
 
 impl BackupApi {
     pub fn new(services: &Services) -> Self {
-        Self { open: Arc::clone(&services.backup), turn: Arc::new(Semaphore::new(1)) }
+        Self {
+            open: Arc::clone(&services.backup),
+            store: Arc::clone(&services.store),
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -53,7 +60,7 @@ impl BackupApi {
     /// What is committed when the backup begins, and nothing later; writes go on meanwhile. A file
     /// without its last line is not whole: `tickerd backup verify` says so.
     #[oai(path = "/v1/backup", method = "get", operation_id = "backup")]
-    async fn backup(&self) -> Result<BackupAnswer, ApiError> {
+    async fn backup(&self, caller: Data<&Caller>) -> Result<BackupAnswer, ApiError> {
         let Ok(turn) = Arc::clone(&self.turn).try_acquire_owned() else {
             let detail = "another backup is being made";
             return Err(ApiError {
@@ -61,6 +68,8 @@ impl BackupApi {
                 ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "backup-running", detail)
             });
         };
+        // Before a byte of it goes out: who has it is in the trail.
+        self.store.note(caller.draft("backup.read", "")).await?;
         let bytes = (self.open)().await?.map(move |part| {
             let _turn = &turn;
             part

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use poem::http::{StatusCode, header};
 use poem::web::Data;
 use poem::{Body, Request, RequestBody};
@@ -20,6 +21,9 @@ use crate::services::bulk::{Bulk, BulkError, BulkOptions, BulkReport};
 use crate::services::draft::TimeFormat;
 use crate::services::ingest::Ingest;
 use crate::services::rows::{Columns, RowFormat};
+
+/// What is read away behind rows that cannot be read.
+const MAX_READ_AWAY_BYTES: usize = 8 << 20;
 
 /// What became of the rows. Rows that count as stored or duplicates are durable.
 #[derive(Debug, Object)]
@@ -126,9 +130,33 @@ impl BatchApi {
         }
     }
 
+    /// Reads all rows. What follows those that cannot be read is read away up to a limit, because a
+    /// client that is still sending when the connection closes never sees the answer.
     async fn read(&self, bulk: &mut Bulk, body: Body) -> Result<(), ApiError> {
-        let mut n_bytes = 0_u64;
         let mut parts = body.into_bytes_stream();
+        let outcome = self.read_rows(bulk, &mut parts).await;
+        if outcome.as_ref().is_err_and(|error| error.status == StatusCode::BAD_REQUEST) {
+            let mut n_bytes = 0;
+            let rest = async {
+                while let Some(Ok(part)) = parts.next().await {
+                    n_bytes += part.len();
+                    if n_bytes > MAX_READ_AWAY_BYTES {
+                        break;
+                    }
+                }
+            };
+            // Whether it came in time or not, the answer is the same.
+            let _ = tokio::time::timeout(self.timeout, rest).await;
+        }
+        outcome
+    }
+
+    async fn read_rows(
+        &self,
+        bulk: &mut Bulk,
+        parts: &mut (impl Stream<Item = std::io::Result<Bytes>> + Unpin),
+    ) -> Result<(), ApiError> {
+        let mut n_bytes = 0_u64;
         loop {
             let part = tokio::time::timeout(self.timeout, parts.next()).await.map_err(|_| {
                 let detail = "the body stopped arriving; rows before this may be stored";

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use poem::http::{StatusCode, Uri};
+use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::cursor::{Cursors, List};
+use super::doors::Caller;
 use super::error::ApiError;
-use super::params::{LetterParam, LimitParam, ReasonParam, next_link};
+use super::params::{CursorParam, LetterParam, LimitParam, ReasonParam, next_link};
 use super::prices::Message;
 use super::{Services, Tag};
 use crate::model::DeadLetter;
@@ -101,11 +104,12 @@ pub struct LettersDone {
 
 pub struct DeadLettersApi {
     letters: Arc<DeadLetters>,
+    cursors: Cursors,
 }
 
 impl DeadLettersApi {
     pub fn new(services: &Services) -> Self {
-        Self { letters: Arc::clone(&services.dead_letters) }
+        Self { letters: Arc::clone(&services.dead_letters), cursors: services.cursors.clone() }
     }
 }
 
@@ -117,16 +121,19 @@ impl DeadLettersApi {
         &self,
         uri: &Uri,
         limit: Query<Option<LimitParam>>,
-        /// Behind this letter
-        cursor: Query<Option<LetterParam>>,
+        cursor: Query<Option<CursorParam>>,
     ) -> Result<LettersAnswer, ApiError> {
         let limit = limit.0.map(|limit| limit.0).unwrap_or_default().get();
-        let after = cursor.0.map_or(0, |cursor| cursor.0);
+        let after = cursor.0.map(|cursor| self.cursors.open_number(List::DeadLetters, &cursor.0));
+        let after = after.transpose()?.unwrap_or(0);
         // One more tells whether there is another page.
         let mut letters = self.letters.list(after, limit + 1).await?;
         let more = letters.len() > limit;
         letters.truncate(limit);
-        let next = letters.last().filter(|_| more).map(|last| next_link(uri, &last.id.to_string()));
+        let next = letters
+            .last()
+            .filter(|_| more)
+            .map(|last| next_link(uri, &self.cursors.seal_number(List::DeadLetters, last.id)));
         let records = letters.iter().map(DeadLetterRecord::from).collect();
         Ok(LettersAnswer::Page(Json(records), next))
     }
@@ -142,29 +149,35 @@ impl DeadLettersApi {
     /// Its original bytes go onto the bus again; the letter is gone when they are safe there. What
     /// still cannot be worked on is parked again as a new letter that tells of this one.
     #[oai(path = "/:id/replay", method = "post", operation_id = "replay_dead_letter")]
-    async fn replay(&self, id: Path<LetterParam>) -> Result<Json<Message>, ApiError> {
+    async fn replay(
+        &self,
+        caller: Data<&Caller>,
+        id: Path<LetterParam>,
+    ) -> Result<Json<Message>, ApiError> {
         let id = id.0.0;
-        self.letters.replay(id).await?;
+        self.letters.audited(caller.draft("dead-letter.replay", "")).replay(id).await?;
         Ok(Json(Message { message: format!("dead letter {id} is on the bus again") }))
     }
 
     /// Try all deliveries again that are parked now
     #[oai(path = "/replay", method = "post", operation_id = "replay_dead_letters")]
-    async fn replay_all(&self) -> Result<Json<LettersDone>, ApiError> {
-        Ok(Json(LettersDone { count: self.letters.replay_all().await? }))
+    async fn replay_all(&self, caller: Data<&Caller>) -> Result<Json<LettersDone>, ApiError> {
+        let letters = self.letters.audited(caller.draft("dead-letter.replay", ""));
+        Ok(Json(LettersDone { count: letters.replay_all().await? }))
     }
 
     /// Forget a delivery
     #[oai(path = "/:id", method = "delete", operation_id = "drop_dead_letter")]
     async fn drop_letter(
         &self,
+        caller: Data<&Caller>,
         id: Path<LetterParam>,
         /// Why, for those who ask later
         reason: Query<Option<ReasonParam>>,
     ) -> Result<Json<Message>, ApiError> {
         let id = id.0.0;
         let reason = reason.0.map_or_else(|| "no reason given".into(), |reason| reason.0);
-        self.letters.drop_letter(id, &reason).await?;
+        self.letters.audited(caller.draft("dead-letter.drop", "")).drop_letter(id, &reason).await?;
         Ok(Json(Message { message: format!("dead letter {id} is dropped") }))
     }
 }

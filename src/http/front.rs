@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
+use poem::http::uri::Scheme;
 use poem::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use poem_openapi::OperationId;
@@ -31,6 +32,9 @@ const OLD_PREFIX: &str = "/api/v1";
 
 /// The longest address of a request that is looked at.
 const MAX_URI_BYTES: usize = 8 * 1024;
+
+/// What is left of a body of this size is read away after a refusal.
+const SMALL_BODY_BYTES: u64 = 4 * 1024;
 
 /// Stands before the routes.
 pub struct Front<E> {
@@ -125,6 +129,7 @@ impl<E: Endpoint> Front<E> {
         let (note, admitted) = self.doors.admit(request, operation, request_id).await;
         let checked = admitted.and_then(|caller| {
             operation.check_query(request.uri())?;
+            check_encoding(request)?;
             if let Some(caller) = caller {
                 request.set_data(caller);
             }
@@ -157,7 +162,7 @@ impl<E: Endpoint> Front<E> {
         }
     }
 
-    fn finish(&self, response: &mut Response, request_id: &str) {
+    fn finish(&self, response: &mut Response, request_id: &str, encrypted: bool) {
         if let Some(error) = response.extensions_mut().remove::<ApiError>() {
             let problem = error.problem(request_id).to_json().unwrap_or_default();
             response.set_body(problem.to_string());
@@ -174,6 +179,11 @@ impl<E: Endpoint> Front<E> {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
+        if encrypted {
+            // A browser that was here once does not come back in the clear for a year.
+            let always = HeaderValue::from_static("max-age=31536000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
+        }
         // Pages bring a policy of their own; nothing else is a page.
         if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
             let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -187,6 +197,28 @@ impl<E: Endpoint> Front<E> {
         }
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, id);
+        }
+    }
+}
+
+/// Whether a body comes along that is not known to be small.
+fn brings_much(request: &Request) -> bool {
+    let length = request.header(header::CONTENT_LENGTH).map(str::parse::<u64>);
+    match length {
+        Some(length) => length.map_or(true, |length| length > SMALL_BODY_BYTES),
+        None => request.headers().contains_key(header::TRANSFER_ENCODING),
+    }
+}
+
+/// Bodies are taken as they are: what is packed may unpack to anything.
+fn check_encoding(request: &Request) -> Result<(), ApiError> {
+    match request.header(header::CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        Some(_) => {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let detail = "send the body as it is, without `Content-Encoding`";
+            Err(ApiError::new(status, "unsupported-encoding", detail))
         }
     }
 }
@@ -223,13 +255,20 @@ impl<E: Endpoint> Endpoint for Front<E> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let started = Instant::now();
         let request_id = self.request_id(&request);
+        let encrypted = *request.scheme() == Scheme::HTTPS;
+        let brings_much = brings_much(&request);
         // Whatever is logged on the way of this request carries its id. At `info` there is no span,
         // because one costs as much as a fifth of a whole request.
         let id = &*request_id;
         let span = tracing::debug_span!("request", request_id = id);
         let mut response = self.answer(request, &request_id).instrument(span.clone()).await;
         let operation = response.data::<OperationId>().map_or("other", |operation| operation.0);
-        self.finish(&mut response, &request_id);
+        self.finish(&mut response, &request_id, encrypted);
+        if brings_much && !response.status().is_success() {
+            // The rest of its body is not read; whoever keeps the connection must not count on it.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         let status = response.status().as_u16();
         let elapsed = started.elapsed();
         metrics::http_request(operation, status, elapsed);

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::StatusCode;
+use poem::http::{StatusCode, Uri};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 
+use super::cursor::{Cursors, List};
 use super::doors::Caller;
 use super::error::{ApiError, ProblemPart};
-use super::params::{JobParam, LimitParam};
+use super::params::{CursorParam, JobParam, LimitParam, next_link};
 use super::prices::Message;
 use super::values::JsonBody;
-use super::{Services, Tag};
-use crate::model::{JobConfig, PollJob, ProviderName, Schedule, Symbol};
+use super::{ApiSettings, Services, Tag};
+use crate::model::{JobConfig, JobId, PollJob, ProviderName, Schedule, Symbol};
 use crate::services::draft::FieldError;
 use crate::services::jobs::{JobFailure, Jobs, MAX_SYMBOLS};
 
@@ -27,7 +28,7 @@ use crate::services::jobs::{JobFailure, Jobs, MAX_SYMBOLS};
 pub struct NewJob {
     /// 1 to 1,000 symbols
     pub symbols: Vec<String>,
-    /// Seconds between two runs; either this or `cron`
+    /// Seconds between two runs; with neither this nor `cron` what `fetch.job_interval` says
     #[serde(default)]
     pub interval: Option<u64>,
     /// A cron pattern in UTC
@@ -149,13 +150,32 @@ pub enum AcceptedAnswer {
     ),
 }
 
+#[derive(ApiResponse)]
+pub enum JobsAnswer {
+    /// One page
+    #[oai(status = 200)]
+    Page(
+        Json<Vec<JobRecord>>,
+        /// The next page, if there is one
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
 pub struct JobsApi {
     jobs: Arc<Jobs>,
+    cursors: Cursors,
+    /// Of jobs that name neither an interval nor a pattern.
+    interval: Duration,
 }
 
 impl JobsApi {
-    pub fn new(services: &Services) -> Self {
-        Self { jobs: Arc::clone(&services.jobs) }
+    pub fn new(services: &Services, settings: &ApiSettings) -> Self {
+        Self {
+            jobs: Arc::clone(&services.jobs),
+            cursors: services.cursors.clone(),
+            interval: settings.job_interval,
+        }
     }
 }
 
@@ -171,7 +191,10 @@ impl JobsApi {
         let body = body.0;
         let mut errors = Vec::new();
         let symbols = parse_symbols(&body.symbols, &mut errors);
-        let schedule = parse_schedule(body.interval, body.cron, &mut errors);
+        let schedule = match (body.interval, body.cron) {
+            (None, None) => Some(Schedule::Interval(self.interval)),
+            (interval, cron) => parse_schedule(interval, cron, &mut errors),
+        };
         let provider = body.provider.as_deref().and_then(|text| {
             let invalid = |detail: String| FieldError { field: "provider", detail };
             ProviderName::parse(text).map_err(|error| errors.push(invalid(error.to_string()))).ok()
@@ -193,14 +216,21 @@ impl JobsApi {
     #[oai(path = "/poll", method = "get", operation_id = "list_jobs")]
     async fn list(
         &self,
+        uri: &Uri,
         limit: Query<Option<LimitParam>>,
-        /// Behind this job
-        cursor: Query<Option<JobParam>>,
-    ) -> Result<Json<Vec<JobRecord>>, ApiError> {
-        let limit = limit.0.map(|limit| limit.0).unwrap_or_default();
-        let after = cursor.0.map(|cursor| cursor.0);
-        let jobs = self.jobs.list(after, limit.get()).await?;
-        Ok(Json(jobs.iter().map(JobRecord::from).collect()))
+        cursor: Query<Option<CursorParam>>,
+    ) -> Result<JobsAnswer, ApiError> {
+        let limit = limit.0.map(|limit| limit.0).unwrap_or_default().get();
+        let after = cursor.0.map(|cursor| self.cursors.open_number(List::Jobs, &cursor.0));
+        // One more tells whether there is another page.
+        let mut jobs = self.jobs.list(after.transpose()?.map(JobId), limit + 1).await?;
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        let next = jobs
+            .last()
+            .filter(|_| more)
+            .map(|last| next_link(uri, &self.cursors.seal_number(List::Jobs, last.id.0)));
+        Ok(JobsAnswer::Page(Json(jobs.iter().map(JobRecord::from).collect()), next))
     }
 
     /// One polling job

@@ -3,6 +3,7 @@
 //! A request passes `server` (connections, deadlines) → `front` (request id, host, aliases, query
 //! names, problem bodies, metrics) → the resource. Resources read, call one service, map.
 
+pub mod cursor;
 mod docs;
 pub mod document;
 pub mod doors;
@@ -13,6 +14,7 @@ pub mod params;
 pub mod roles;
 pub mod server;
 mod spec;
+pub mod tls;
 pub mod values;
 
 pub mod audit;
@@ -33,6 +35,7 @@ pub mod dashboard;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use poem::endpoint::BoxEndpoint;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Route};
 use poem_openapi::{OpenApiService, Tags};
@@ -50,6 +53,7 @@ use crate::services::live::Live;
 use crate::services::query::Query;
 use crate::services::quotes::Quotes;
 use crate::services::route::Router;
+use cursor::Cursors;
 use doors::Doors;
 use operations::Operations;
 
@@ -70,6 +74,7 @@ pub struct Services {
     pub gauges: Arc<Gauges>,
     pub access: Arc<Access>,
     pub limiter: Arc<dyn Limiter>,
+    pub cursors: Cursors,
     pub clock: Arc<dyn Clock>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -80,6 +85,8 @@ pub struct Services {
 pub struct ApiSettings {
     /// How old the newest price may be before it is stale, unless the request says otherwise.
     pub quote_max_age: Duration,
+    /// The interval of a polling job that names neither one nor a pattern.
+    pub job_interval: Duration,
     /// The window of an average when the request names none.
     pub default_window: Window,
     /// Bytes of a JSON body; batches are not bound by it.
@@ -94,8 +101,8 @@ pub struct ApiSettings {
     pub demo: bool,
     pub version: &'static str,
     pub mode: &'static str,
-    /// Every setting, as it may be shown.
-    pub shown: Vec<ShownSetting>,
+    /// Every setting, as it may be shown; replaced when settings change.
+    pub shown: Arc<ArcSwap<Vec<ShownSetting>>>,
 }
 
 /// A setting and who set it, for people to read: secrets are masked.
@@ -153,7 +160,7 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
         prices::OldSymbolsApi::new(services),
         batch::BatchApi::new(services, settings),
         quotes::QuotesApi::new(services, settings),
-        jobs::JobsApi::new(services),
+        jobs::JobsApi::new(services, settings),
         averages::AveragesApi::new(services, settings),
         bars::BarsApi::new(services),
         stream::StreamApi::new(services),
@@ -189,13 +196,15 @@ impl<E: Endpoint> Endpoint for OnlyOperations<E> {
     }
 }
 
-/// Health, readiness and metrics alone, for a process that does not serve the API.
-pub fn probes(services: &Services, settings: &ApiSettings) -> BoxEndpoint<'static> {
+/// Health, readiness and metrics alone, for a process that does not serve the API, and its doors.
+pub fn probes(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'static>, Arc<Doors>) {
     let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
     let document = document::complete(&api.spec());
     let doors = doors_of(services, settings, &document);
     let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint()));
-    front::Front::new(routes, doors, settings.clone(), services.clock.as_ref()).boxed()
+    let clock = services.clock.as_ref();
+    let front = front::Front::new(routes, Arc::clone(&doors), settings.clone(), clock);
+    (front.boxed(), doors)
 }
 
 fn doors_of(

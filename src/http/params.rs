@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use poem::http::Uri;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 
+use super::cursor::MAX_CURSOR_LENGTH;
 use crate::model::{
-    BarInterval, Invalid, JobId, Limit, Order, Position, PriceId, ProviderName, Sequence, Symbol,
-    Timestamp, Window,
+    BarInterval, Invalid, JobId, Limit, Order, PriceId, ProviderName, Sequence, Symbol, Timestamp,
+    Window,
 };
 
 /// Symbols that one parameter may name.
@@ -185,11 +184,11 @@ parameter! {
 
 parameter! {
     /// The place a page ended, from the `Link` header of its answer.
-    CursorParam(Cursor) = MetaSchema {
-        max_length: Some(64),
+    CursorParam(String) = MetaSchema {
+        max_length: Some(MAX_CURSOR_LENGTH),
         pattern: Some("^[A-Za-z0-9_-]+$".into()),
         ..MetaSchema::new("string")
-    }, Cursor::parse
+    }, |text| Ok(text.to_owned())
 }
 
 parameter! {
@@ -251,64 +250,5 @@ impl StreamTypes {
             }
         }
         Ok(types)
-    }
-}
-
-/// Where the next page of a list of prices begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    pub order: Order,
-    pub after: Position,
-}
-
-impl Cursor {
-    pub fn encode(self) -> String {
-        let mut bytes = Vec::with_capacity(17);
-        bytes.push(u8::from(self.order == Order::OldestFirst));
-        bytes.extend_from_slice(&self.after.observed_at.as_micros().to_be_bytes());
-        bytes.extend_from_slice(&self.after.id.get().to_be_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    /// # Errors
-    /// When the text is not one that [`Cursor::encode`] made.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let refuse = || Invalid("is not a cursor of this service".into());
-        if text.len() > 64 {
-            return Err(refuse());
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refuse())?;
-        let (order, rest) = bytes.split_first().ok_or_else(refuse)?;
-        let (observed_at, id) = rest.split_at_checked(8).ok_or_else(refuse)?;
-        let observed_at = observed_at.try_into().map(i64::from_be_bytes).map_err(|_| refuse())?;
-        let id = id.try_into().map(u64::from_be_bytes).map_err(|_| refuse())?;
-        let order = match order {
-            0 => Order::NewestFirst,
-            1 => Order::OldestFirst,
-            _ => return Err(refuse()),
-        };
-        let observed_at = Timestamp::from_micros(observed_at).map_err(|_| refuse())?;
-        let id = PriceId::new(id).ok_or_else(refuse)?;
-        Ok(Self { order, after: Position { observed_at, id } })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    proptest::proptest! {
-        #[test]
-        fn a_cursor_comes_back_and_arbitrary_text_is_refused(micros in 0_i64..1 << 50, id in 0_u64..1 << 53, text in ".{0,80}") {
-            let cursor = Cursor {
-                order: Order::OldestFirst,
-                after: Position {
-                    observed_at: Timestamp::from_micros(micros).expect("a time"),
-                    id: PriceId::new(id).expect("an id"),
-                },
-            };
-            proptest::prop_assert_eq!(Cursor::parse(&cursor.encode()), Ok(cursor));
-            let _ = Cursor::parse(&text);
-        }
     }
 }

@@ -12,10 +12,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::cursor::{Cursors, PricePlace};
 use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{
-    Cursor, CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
+    CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
     SymbolParam, TimeParam, next_link,
 };
 use super::quotes::failed;
@@ -249,6 +250,7 @@ pub struct PricesApi {
     ingest: Arc<Ingest>,
     query: Arc<Queries>,
     quotes: Arc<Quotes>,
+    cursors: Cursors,
     max_age: Duration,
 }
 
@@ -259,6 +261,7 @@ impl PricesApi {
             ingest: Arc::clone(&services.ingest),
             query: Arc::clone(&services.query),
             quotes: Arc::clone(&services.quotes),
+            cursors: services.cursors.clone(),
             max_age: settings.quote_max_age,
         }
     }
@@ -315,7 +318,8 @@ impl PricesApi {
         as_of: Query<Option<TimeParam>>,
     ) -> Result<ListAnswer, ApiError> {
         let order = order.0.map(|order| order.0).unwrap_or_default();
-        let cursor = cursor.0.map(|cursor| cursor.0);
+        let cursor = cursor.0.map(|cursor| PricePlace::open(&self.cursors, &cursor.0));
+        let cursor = cursor.transpose()?;
         if cursor.is_some_and(|cursor| cursor.order != order) {
             let detail = "belongs to a list in the other order";
             return Err(ApiError::invalid_parameter("cursor", detail));
@@ -340,8 +344,8 @@ impl PricesApi {
         let more = prices.len() > limit.get();
         prices.truncate(limit.get());
         let next = prices.last().filter(|_| more).map(|last| {
-            let cursor = Cursor { order, after: last.position() };
-            next_link(uri, &cursor.encode())
+            let place = PricePlace { order, after: last.position() };
+            next_link(uri, &place.seal(&self.cursors))
         });
         Ok(ListAnswer::Page(Json(prices.iter().map(PriceRecord::from).collect()), next))
     }

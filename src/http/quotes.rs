@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::StatusCode;
+use poem::http::{StatusCode, Uri};
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{ApiResponse, Object, OpenApi};
 
+use super::cursor::{Cursors, List};
 use super::doors::Caller;
 use super::error::ApiError;
-use super::params::{LimitParam, ProviderParam, SymbolParam, SymbolsParam};
+use super::params::{
+    CursorParam, LimitParam, ProviderParam, SkipParam, SymbolParam, SymbolsParam, next_link,
+};
 use super::prices::{PriceRecord, no_price_of};
 use super::values::Exact;
 use super::{ApiSettings, Services, Tag};
@@ -260,12 +263,25 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+#[derive(ApiResponse)]
+pub enum AssetsAnswer {
+    /// One page
+    #[oai(status = 200)]
+    Page(
+        Json<AssetPage>,
+        /// The next page, if there is one
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
 pub struct QuotesApi {
     quotes: Arc<Quotes>,
     router: Arc<Router>,
     assets: Arc<AssetLists>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    cursors: Cursors,
     max_age: Duration,
 }
 
@@ -277,6 +293,7 @@ impl QuotesApi {
             assets: Arc::clone(&services.assets),
             store: Arc::clone(&services.store),
             clock: Arc::clone(&services.clock),
+            cursors: services.cursors.clone(),
             max_age: settings.quote_max_age,
         }
     }
@@ -332,22 +349,28 @@ impl QuotesApi {
     #[oai(path = "/v1/assets/:asset_type", method = "get", operation_id = "assets")]
     async fn assets(
         &self,
+        uri: &Uri,
         /// `stocks`, `crypto` or `forex`
         asset_type: Path<String>,
         /// Part of a symbol or name
         q: Query<Option<String>>,
         limit: Query<Option<LimitParam>>,
-        /// How many to leave out: the `count` of earlier pages
-        cursor: Query<Option<u32>>,
-    ) -> Result<Json<AssetPage>, ApiError> {
+        cursor: Query<Option<CursorParam>>,
+        skip: Query<Option<SkipParam>>,
+    ) -> Result<AssetsAnswer, ApiError> {
         let class = AssetClass::parse(&asset_type.0).ok_or_else(|| {
             let choices = AssetClass::ALL.map(AssetClass::name).join(", ");
             ApiError::invalid_parameter("asset_type", format!("is one of {choices}"))
         })?;
-        let limit = limit.0.map(|limit| limit.0).unwrap_or_default();
+        let limit = limit.0.map(|limit| limit.0).unwrap_or_default().get();
         let query = q.0.unwrap_or_default();
-        let skip = cursor.0.unwrap_or(0) as usize;
-        let page = self.assets.search(class, &query, skip, limit.get()).await?;
+        let before = cursor.0.map(|cursor| self.cursors.open_number(List::Assets, &cursor.0));
+        let before = usize::try_from(before.transpose()?.unwrap_or(0)).unwrap_or(usize::MAX);
+        let skip = before.saturating_add(skip.0.map_or(0, |skip| skip.0));
+        let page = self.assets.search(class, &query, skip, limit).await?;
+        let shown = skip.saturating_add(page.assets.len());
+        let next = (shown < page.count)
+            .then(|| next_link(uri, &self.cursors.seal_number(List::Assets, shown as u64)));
         let assets = page.assets.iter().map(|listed| AssetRecord {
             symbol: listed.asset.symbol.to_string(),
             name: listed.asset.name.clone(),
@@ -355,12 +378,13 @@ impl QuotesApi {
             currency: listed.asset.currency.to_string(),
             source: listed.provider.to_string(),
         });
-        Ok(Json(AssetPage {
+        let page = AssetPage {
             asset_type: class.name().into(),
             count: page.count as u64,
             assets: assets.collect(),
             updated_at: page.updated_at.map(|instant| instant.to_string()),
-        }))
+        };
+        Ok(AssetsAnswer::Page(Json(page), next))
     }
 
     /// The providers, their breakers and what is left of their budgets

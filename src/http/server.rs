@@ -15,10 +15,13 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use super::tls::Tls;
 
 /// What one client may take.
 #[derive(Debug, Clone)]
@@ -34,23 +37,24 @@ pub struct ServerLimits {
 /// Pause after a failed accept, so that running out of descriptors does not burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` is cancelled, then lets requests under way finish.
+/// Serves until `stop` is cancelled, then lets requests under way finish. With `tls` every
+/// connection is encrypted.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     endpoint: BoxEndpoint<'static>,
     limits: &ServerLimits,
     stop: CancellationToken,
 ) {
-    let endpoint = Arc::new(endpoint);
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let mut connections = JoinSet::new();
     // HTTP/1 alone: telling the versions apart would wait for the first bytes without a deadline.
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.max_header_bytes);
     let local = listener.local_addr().ok();
+    let talk = Arc::new(Talk { http, endpoint, local, stop: stop.clone() });
 
     loop {
         // Finished connections leave the set, so that it stays as small as the room.
@@ -69,33 +73,22 @@ pub async fn serve(
         };
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
-        let endpoint = Arc::clone(&endpoint);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let endpoint = Arc::clone(&endpoint);
-            let local = LocalAddr(Addr::SocketAddr(local.unwrap_or(peer)));
-            let remote = RemoteAddr(Addr::SocketAddr(peer));
-            async move {
-                let request = Request::from((request, local, remote, Scheme::HTTP));
-                let response = match endpoint.call(request).await {
-                    Ok(response) => response,
-                    Err(error) => error.into_response(),
-                };
-                Ok::<_, Infallible>(hyper::Response::from(response))
-            }
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let stop = stop.clone();
+        let (talk, tls, shaking) = (Arc::clone(&talk), tls.clone(), limits.header_timeout);
         connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let outcome = tokio::select! {
-                outcome = connection.as_mut() => outcome,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            match tls {
+                None => talk.with(stream, peer, Scheme::HTTP).await,
+                Some(tls) => {
+                    let handshake = tokio::time::timeout(shaking, tls.acceptor().accept(stream));
+                    match talk.stop.run_until_cancelled(handshake).await {
+                        Some(Ok(Ok(stream))) => talk.with(stream, peer, Scheme::HTTPS).await,
+                        Some(Ok(Err(error))) => {
+                            tracing::debug!(%error, %peer, "a connection was not encrypted");
+                        }
+                        Some(Err(_)) | None => {
+                            tracing::debug!(%peer, "a connection was not encrypted in time");
+                        }
+                    }
                 }
-            };
-            if let Err(error) = outcome {
-                tracing::debug!(%error, %peer, "a connection ended early");
             }
             drop(permit);
         });
@@ -107,6 +100,52 @@ pub async fn serve(
         tracing::warn!("connections were still open when the time to drain was over");
     }
     connections.shutdown().await;
+}
+
+/// What all connections have in common.
+struct Talk {
+    http: http1::Builder,
+    endpoint: BoxEndpoint<'static>,
+    local: Option<SocketAddr>,
+    stop: CancellationToken,
+}
+
+impl Talk {
+    /// Answers the requests of one connection until it ends; when the service stops, the one that
+    /// is under way is the last.
+    async fn with(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        scheme: Scheme,
+    ) {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let talk = Arc::clone(self);
+            let local = LocalAddr(Addr::SocketAddr(self.local.unwrap_or(peer)));
+            let remote = RemoteAddr(Addr::SocketAddr(peer));
+            let scheme = scheme.clone();
+            async move {
+                let request = Request::from((request, local, remote, scheme));
+                let response = match talk.endpoint.call(request).await {
+                    Ok(response) => response,
+                    Err(error) => error.into_response(),
+                };
+                Ok::<_, Infallible>(hyper::Response::from(response))
+            }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, %peer, "a connection ended early");
+        }
+    }
 }
 
 async fn accept(

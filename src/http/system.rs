@@ -65,6 +65,8 @@ pub struct SystemRecord {
     pub store_bytes: u64,
     /// Events committed and not yet safely on the bus
     pub outbox: u64,
+    /// Nobody needs a key: only this machine can reach the service, and there is no key yet
+    pub open: bool,
     /// When this process began to serve
     pub started_at: String,
     /// Every setting; secrets are masked
@@ -177,7 +179,8 @@ impl SystemApi {
             store_bytes: status.size_bytes,
             outbox: self.services.store.depth().await?,
             started_at: self.started_at.to_string(),
-            config: self.settings.shown.iter().map(SettingRecord::from).collect(),
+            open: self.services.access.is_open(),
+            config: self.settings.shown.load().iter().map(SettingRecord::from).collect(),
         }))
     }
 }

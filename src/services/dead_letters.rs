@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{DeadLetter, Timestamp};
+use crate::model::{AuditDraft, DeadLetter, Timestamp};
 use crate::ports::bus::RawMessage;
 use crate::ports::{BusError, Delivery, EventBus, Store, StoreError};
 use crate::telemetry::metrics;
@@ -123,11 +123,19 @@ pub enum LetterFailure {
 pub struct DeadLetters {
     store: Arc<dyn Store>,
     bus: Arc<dyn EventBus>,
+    /// Goes into the trail with each letter that is replayed or dropped.
+    draft: Option<AuditDraft>,
 }
 
 impl DeadLetters {
     pub fn new(store: Arc<dyn Store>, bus: Arc<dyn EventBus>) -> Self {
-        Self { store, bus }
+        Self { store, bus, draft: None }
+    }
+
+    /// The same, putting an entry into the trail with each letter that is replayed or dropped.
+    pub fn audited(&self, draft: AuditDraft) -> Self {
+        let (store, bus) = (Arc::clone(&self.store), Arc::clone(&self.bus));
+        Self { store, bus, draft: Some(draft) }
     }
 
     /// Letters with an id greater than `after`, oldest first.
@@ -155,7 +163,7 @@ impl DeadLetters {
         let published = self.bus.publish_raw(message(&letter));
         tokio::time::timeout(PATIENCE, published).await.map_err(|_| LetterFailure::Slow)??;
         // Somebody else may have replayed it too: the effect is stored once.
-        self.store.remove_dead_letter(id).await?;
+        self.remove(id, format!("dead-letters/{id}")).await?;
         metrics::dead_letter_ended("replayed");
         tracing::info!(id, key = letter.key, "a dead letter is replayed");
         Ok(())
@@ -184,7 +192,9 @@ impl DeadLetters {
     /// # Errors
     /// When there is none with this id, or the store fails.
     pub async fn drop_letter(&self, id: u64, reason: &str) -> Result<(), LetterFailure> {
-        if !self.store.remove_dead_letter(id).await? {
+        if self.store.dead_letter(id).await?.is_none()
+            || !self.remove(id, format!("dead-letters/{id}: {reason}")).await?
+        {
             return Err(LetterFailure::NotFound(id));
         }
         metrics::dead_letter_ended("dropped");
@@ -206,6 +216,16 @@ impl DeadLetters {
             }
         }
         Ok(n_dropped)
+    }
+
+    async fn remove(&self, id: u64, target: String) -> Result<bool, StoreError> {
+        match &self.draft {
+            None => self.store.remove_dead_letter(id).await,
+            Some(draft) => {
+                let draft = AuditDraft { target, ..draft.clone() };
+                self.store.audited(draft).remove_dead_letter(id).await
+            }
+        }
     }
 
     async fn ids(&self) -> Result<Vec<u64>, StoreError> {

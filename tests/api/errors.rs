@@ -31,7 +31,7 @@ async fn what_is_wrong_with_a_request_is_told_in_one_form() {
         ("/prices?limit=0", 422, "validation-failed", Some("?limit")),
         ("/prices?limit=1001", 422, "validation-failed", Some("?limit")),
         ("/prices?limit=1000000000000000000000", 422, "validation-failed", Some("?limit")),
-        ("/prices?cursor=abc", 422, "validation-failed", Some("?cursor")),
+        ("/prices?cursor=abc", 400, "cursor-invalid", None),
         ("/prices?from=yesterday", 422, "validation-failed", Some("?from")),
         ("/prices?order=up", 422, "validation-failed", Some("?order")),
         ("/prices/AAPL/moving-average?window=0", 422, "validation-failed", Some("?window")),

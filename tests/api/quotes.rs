@@ -112,7 +112,7 @@ async fn a_job_is_created_paused_resumed_and_deleted() {
     for body in [
         r#"{"symbols":[],"interval":60}"#,
         r#"{"symbols":["BTC-USD"],"interval":0}"#,
-        r#"{"symbols":["BTC-USD"]}"#,
+        r#"{"symbols":["BTC-USD"],"interval":60,"cron":"0 * * * *"}"#,
         r#"{"symbols":["BTC-USD"],"cron":"every day"}"#,
         r#"{"symbols":["BTC USD"],"interval":60}"#,
         r#"{"symbols":["BTC-USD"],"interval":60,"provider":"nobody"}"#,
@@ -121,7 +121,8 @@ async fn a_job_is_created_paused_resumed_and_deleted() {
         let refused = app.post("/prices/poll", body).await;
         assert_eq!(refused.status, 422, "{body:.60}: {}", refused.text);
     }
-    let created = app.post("/prices/poll", r#"{"symbols":["btc-usd"],"interval":60}"#).await;
+    let created = app.post("/prices/poll", r#"{"symbols":["btc-usd"]}"#).await;
+    assert_eq!(created.json()["config"]["interval"], 60, "what the configuration says");
     assert_eq!((created.status, &created.json()["status"]), (202, &"accepted".into()));
     let path = created.header("location").to_owned();
     let job = app.get(&path).await.json();

@@ -18,6 +18,7 @@ mod upstream;
 
 mod installation;
 
+mod doors;
 mod migrate;
 mod refusals;
 mod roles;

@@ -55,6 +55,7 @@ impl Service {
         let app = App::build(&config, parts, false).await.expect("built");
         let services = Services { live: Arc::clone(&live), ..app.services().clone() };
         let settings = ApiSettings {
+            job_interval: Duration::from_secs(60),
             quote_max_age: Duration::from_secs(60),
             default_window: window,
             max_body_bytes: 64 * 1024,
@@ -73,7 +74,7 @@ impl Service {
             demo: false,
             version: "test",
             mode: "edge",
-            shown: Vec::new(),
+            shown: Arc::default(),
         };
         let limits = ServerLimits {
             max_connections: 64,
@@ -88,7 +89,7 @@ impl Service {
         let token = stop.clone();
         tasks.spawn(async move { live.run(token).await });
         let (endpoint, token) = (endpoint(&services, &settings).0, stop.clone());
-        tasks.spawn(async move { serve(listener, endpoint, &limits, token).await });
+        tasks.spawn(async move { serve(listener, None, endpoint, &limits, token).await });
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { address, client, clock: manual, store, stop, tasks }
     }

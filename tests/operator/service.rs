@@ -19,6 +19,8 @@ pub(crate) fn tickerd(directory: &TempDir) -> Command {
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) directory: TempDir,
+    /// Directories that are to last as long as it.
+    pub(crate) beside: Vec<TempDir>,
     child: Child,
     /// Held open: a service whose output nobody reads cannot print.
     _card: BufReader<ChildStdout>,
@@ -38,11 +40,11 @@ impl Service {
         let mut child = command.spawn().expect("started");
         let mut card = BufReader::new(child.stdout.take().expect("its output"));
         let base = card.by_ref().lines().map_while(Result::ok).find_map(|line| {
-            let (_, rest) = line.split_once("http://")?;
-            Some(format!("http://{}", rest.split('/').next()?))
+            let url = line.split_whitespace().find(|word| word.starts_with("http"))?;
+            Some(url.trim_end_matches('/').to_owned())
         });
         let base = base.expect("the start card tells the address");
-        Self { base, directory, child, _card: card }
+        Self { base, directory, beside: Vec::new(), child, _card: card }
     }
 
     /// The lines of its log so far, whole ones only.
@@ -68,11 +70,16 @@ impl Service {
         panic!("it was never logged:\n{}", self.log().join("\n"));
     }
 
+    /// Sends a signal that `kill` knows by this name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(told.expect("kill runs").success());
+    }
+
     /// Asks it to end as a supervisor does, and waits.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(told.success());
+        self.signal("TERM");
         self.child.wait().expect("ended")
     }
 }

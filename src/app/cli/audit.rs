@@ -1,5 +1,6 @@
 //! `audit verify` and `audit head`: whether the trail is as it was written.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Common;
+use super::out::out;
 use crate::app::backends::open_store;
 use crate::codec::audit::{Broken, Walk};
 use crate::model::AuditHead;
@@ -48,35 +50,35 @@ pub(super) async fn audit(args: AuditArgs) -> anyhow::Result<ExitCode> {
             let head = store.audit_head().await?;
             if args.json {
                 let hash = head.hash.to_string();
-                println!("{}", json!({ "sequence": head.sequence, "hash": hash }));
+                writeln!(out(), "{}", json!({ "sequence": head.sequence, "hash": hash }))?;
             } else {
-                println!("{head}");
+                writeln!(out(), "{head}")?;
             }
             ExitCode::SUCCESS
         }
         AuditVerb::Verify { head } => {
             let kept = head.as_deref().map(AuditHead::parse).transpose()?;
             let outcome = verify(store.as_ref(), kept).await?;
-            tell(&outcome, args.json)
+            tell(&outcome, args.json)?
         }
     };
     store.close().await?;
     Ok(code)
 }
 
-fn tell(outcome: &Result<AuditHead, Broken>, as_json: bool) -> ExitCode {
+fn tell(outcome: &Result<AuditHead, Broken>, as_json: bool) -> io::Result<ExitCode> {
     match outcome {
         Ok(head) if as_json => {
             let hash = head.hash.to_string();
-            println!("{}", json!({ "ok": true, "entries": head.sequence, "hash": hash }));
+            writeln!(out(), "{}", json!({ "ok": true, "entries": head.sequence, "hash": hash }))?;
         }
-        Ok(head) => println!("{} entries fit together; the head is {head}", head.sequence),
+        Ok(head) => writeln!(out(), "{} entries fit together; the head is {head}", head.sequence)?,
         Err(broken) if as_json => {
-            println!("{}", json!({ "ok": false, "problem": broken.to_string() }));
+            writeln!(out(), "{}", json!({ "ok": false, "problem": broken.to_string() }))?;
         }
-        Err(broken) => println!("{broken}"),
+        Err(broken) => writeln!(out(), "{broken}")?,
     }
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Walks the whole trail.

@@ -1,5 +1,6 @@
 //! Talking to a running service.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Common;
+use super::out::out;
+use super::pinned::trusting;
 use crate::app::config::Config;
+use crate::http::tls::certificates;
 
 /// Which running service to talk to.
 #[derive(Debug, Args, Clone, Default)]
@@ -21,6 +25,13 @@ pub(super) struct Remote {
     pub(super) key: Option<String>,
 }
 
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(Duration::from_secs(60))
+}
+
 /// A client of one service.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -30,17 +41,59 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(base: &str, key: Option<&str>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(60))
-            .build()?;
         let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http: builder().build()?, base, key: key.map(str::to_owned) })
+    }
+
+    /// A client of the service that this configuration is for, on this machine. When that encrypts
+    /// its connections, its own certificate is trusted and no other.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub(super) fn of_config(config: &Config, key: Option<&str>) -> anyhow::Result<Self> {
+        let server = &config.server;
+        let host = match server.host {
+            host if host.is_unspecified() => [127, 0, 0, 1].into(),
+            host => host,
+        };
+        let address = std::net::SocketAddr::new(host, server.port);
+        let base = format!("{}://{address}", server.scheme());
+        let http = match server.tls_files() {
+            None => builder().build()?,
+            Some((cert, _)) => {
+                let own = certificates(cert)?.swap_remove(0);
+                builder().tls_backend_preconfigured(trusting(own)?).build()?
+            }
+        };
         Ok(Self { http, base, key: key.map(str::to_owned) })
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
         self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Every item of a list, page by page.
+    pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut path = path.to_owned();
+        loop {
+            let request = self.with_key(self.http.get(format!("{}{path}", self.base)));
+            let response =
+                request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+            let status = response.status().as_u16();
+            let link = response.headers().get("link").and_then(|link| link.to_str().ok());
+            // Ours have one relation, the next page.
+            let next = link.and_then(|link| link.strip_prefix('<')?.split_once('>'));
+            let next = next.map(|(next, _)| next.to_owned());
+            match response.json().await.context("an answer that is not JSON")? {
+                Value::Array(page) if status == 200 => items.extend(page),
+                body => return Err(problem(status, &body)),
+            }
+            match next {
+                Some(next) => path = next,
+                None => return Ok(items),
+            }
+        }
     }
 
     pub(super) async fn post(
@@ -106,13 +159,6 @@ impl Client {
     }
 }
 
-/// Where the service of a configuration is reached from this machine.
-pub(super) fn service_of(config: &Config) -> String {
-    let server = &config.server;
-    let host = if server.host.is_unspecified() { [127, 0, 0, 1].into() } else { server.host };
-    format!("http://{}", std::net::SocketAddr::new(host, server.port))
-}
-
 /// What a problem says, for people.
 pub(super) fn problem(status: u16, body: &Value) -> anyhow::Error {
     let detail = body["detail"].as_str().unwrap_or("no reason given");
@@ -131,18 +177,19 @@ pub(super) struct HealthArgs {
 }
 
 pub(super) async fn health(args: HealthArgs) -> anyhow::Result<ExitCode> {
-    let base = match &args.remote.url {
-        Some(url) => url.clone(),
-        None => service_of(&args.common.load(Vec::new())?.config),
+    let key = args.remote.key.as_deref();
+    let client = match &args.remote.url {
+        Some(url) => Client::new(url, key)?,
+        None => Client::of_config(&args.common.load(Vec::new())?.config, key)?,
     };
-    let (status, body) = Client::new(&base, args.remote.key.as_deref())?.get("/ready").await?;
+    let (status, body) = client.get("/ready").await?;
     if args.json {
-        println!("{body}");
+        writeln!(out(), "{body}")?;
     } else {
-        println!("{}", body["status"].as_str().unwrap_or("unknown"));
+        writeln!(out(), "{}", body["status"].as_str().unwrap_or("unknown"))?;
         for (name, check) in body["checks"].as_object().into_iter().flatten() {
             if let Some(detail) = check["detail"].as_str() {
-                println!("  {name}: {detail}");
+                writeln!(out(), "  {name}: {detail}")?;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `compact`: the store file as small as its contents allow.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -7,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Common;
+use super::out::out;
 use crate::adapters::store::redb::RedbStore;
 use crate::app::backends::redb_options;
 
@@ -35,15 +37,16 @@ pub(super) async fn compact(args: CompactArgs) -> anyhow::Result<ExitCode> {
             "averages": compacted.status.n_averages,
             "bytes_a_price": bytes_a_price,
         });
-        println!("{report}");
+        writeln!(out(), "{report}")?;
     } else {
-        println!(
+        writeln!(
+            out(),
             "{}: {} bytes before, {} after; {n_prices} prices of {bytes_a_price:.1} bytes each, \
              with all that belongs to them",
             file.display(),
             compacted.bytes_before,
             compacted.bytes_after,
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,10 +1,15 @@
 //! `config check` and `config show`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::Common;
+use super::out::out;
+use super::serve::open_tls;
+use crate::app::config::ConfigErrors;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
@@ -15,7 +20,13 @@ pub(super) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Say everything that is wrong with the configuration
-    Check(Common),
+    Check {
+        #[command(flatten)]
+        common: Common,
+        /// One JSON object, with all mistakes
+        #[arg(long)]
+        json: bool,
+    },
     /// Show every setting with its value and where that comes from
     Show {
         #[command(flatten)]
@@ -28,30 +39,46 @@ enum ConfigVerb {
 
 pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     match &args.verb {
-        ConfigVerb::Check(common) => {
+        ConfigVerb::Check { common, json: true } => return check_as_json(common),
+        ConfigVerb::Check { common, json: false } => {
             let loaded = common.load(Vec::new())?;
+            open_tls(&loaded.config)?;
             match loaded.file {
-                Some(file) => println!("{} is valid", file.display()),
-                None => println!("no file; the defaults and the environment are valid"),
+                Some(file) => writeln!(out(), "{} is valid", file.display())?,
+                None => writeln!(out(), "no file; the defaults and the environment are valid")?,
             }
         }
         ConfigVerb::Show { common, json } => {
             let loaded = common.load(Vec::new())?;
             if *json {
                 let entries = loaded.settings.iter().map(|(key, setting)| {
-                    let entry = serde_json::json!({
+                    let entry = json!({
                         "value": setting.shown(key), "origin": setting.origin,
                     });
                     (key.clone(), entry)
                 });
                 let object: serde_json::Map<_, _> = entries.collect();
-                println!("{}", serde_json::to_string_pretty(&object)?);
+                writeln!(out(), "{}", serde_json::to_string_pretty(&object)?)?;
             } else {
                 for (key, setting) in &loaded.settings {
-                    println!("{key} = {}  # {}", setting.shown(key), setting.origin);
+                    writeln!(out(), "{key} = {}  # {}", setting.shown(key), setting.origin)?;
                 }
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The mistakes are the answer, on standard output; the exit code is that of `check`.
+fn check_as_json(common: &Common) -> anyhow::Result<ExitCode> {
+    let (file, mistakes) = match common.load(Vec::new()) {
+        Ok(loaded) => {
+            let tls = open_tls(&loaded.config).err();
+            (loaded.file, tls.as_ref().map(super::sentence).into_iter().collect())
+        }
+        Err(error) => (None, error.downcast::<ConfigErrors>()?.0),
+    };
+    let is_valid = mistakes.is_empty();
+    writeln!(out(), "{}", json!({ "valid": is_valid, "file": file, "mistakes": mistakes }))?;
+    Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 //! `export`, `backup`, `restore`: verbs over a store nobody has open.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, Remote};
+use super::out::out;
 use crate::app::backends::open_store;
 use crate::app::backup;
 use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
@@ -62,7 +63,7 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("{} cannot be written", path.display()))?,
         ),
-        None => Box::new(std::io::stdout()),
+        None => Box::new(out()),
     };
     let mut target = BufWriter::new(target);
     if let ExportFormat::Csv = args.format {
@@ -160,7 +161,7 @@ enum Verify {
 
 pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
     if let Some(Verify::Verify { file, json }) = args.verify {
-        print_summary(&backup::verify(&file)?, "is whole", json);
+        print_summary(&backup::verify(&file)?, "is whole", json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let file = args.file.context("which file?")?;
@@ -186,7 +187,7 @@ pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
         }
     };
     bar.finish_and_clear();
-    print_summary(&summary, "written", args.json);
+    print_summary(&summary, "written", args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -210,7 +211,7 @@ pub(super) async fn restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
             .await?;
     bar.finish_and_clear();
     store.close().await?;
-    print_summary(&summary, "restored; averages are computed at the next start", args.json);
+    print_summary(&summary, "restored; averages are computed at the next start", args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -220,17 +221,19 @@ fn spinner() -> indicatif::ProgressBar {
     bar
 }
 
-fn print_summary(summary: &backup::Summary, what: &str, as_json: bool) {
+fn print_summary(summary: &backup::Summary, what: &str, as_json: bool) -> io::Result<()> {
     if as_json {
-        println!(
+        writeln!(
+            out(),
             "{}",
             json!({
                 "records": summary.n_records,
                 "prices": summary.n_prices,
                 "sha256": summary.sha256,
             })
-        );
+        )?;
     } else {
-        println!("{} prices {what}; sha256 {}", summary.n_prices, summary.sha256);
+        writeln!(out(), "{} prices {what}; sha256 {}", summary.n_prices, summary.sha256)?;
     }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `dead-letters`: deliveries that were given up, of a running service or of a data directory that
 //! nobody has open.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,10 +12,12 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, Remote, problem};
+use super::out::out;
 use crate::app::backends::Parts;
 use crate::app::config::StoreBackend;
 use crate::app::run::App;
 use crate::http::dead_letters::DeadLetterRecord;
+use crate::model::{Actor, AuditDraft};
 use crate::ports::SystemClock;
 
 /// Letters asked for at once.
@@ -102,40 +105,27 @@ async fn list(place: &Place) -> anyhow::Result<ExitCode> {
         None => letters_of_store(place).await?,
     };
     if place.json {
-        println!("{}", Value::Array(letters));
+        writeln!(out(), "{}", Value::Array(letters))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:>8}  {:<24}  {:<12}  {:>8}  reason", "id", "parked", "key", "attempts");
+    writeln!(out(), "{:>8}  {:<24}  {:<12}  {:>8}  reason", "id", "parked", "key", "attempts")?;
     for letter in &letters {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
-        println!(
+        writeln!(
+            out(),
             "{:>8}  {:<24}  {:<12}  {:>8}  {}",
             letter["id"],
             text("parked_at"),
             text("key"),
             letter["attempts"],
             text("reason")
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn letters_of_service(client: &Client) -> anyhow::Result<Vec<Value>> {
-    let mut letters: Vec<Value> = Vec::new();
-    loop {
-        let after = letters.last().map_or(0, |last| last["id"].as_u64().unwrap_or(u64::MAX));
-        let path = format!("/v1/dead-letters?limit={PAGE}&cursor={after}");
-        match client.get(&path).await? {
-            (200, Value::Array(page)) => {
-                let is_last = page.len() < PAGE;
-                letters.extend(page);
-                if is_last {
-                    return Ok(letters);
-                }
-            }
-            (status, body) => return Err(problem(status, &body)),
-        }
-    }
+    client.list(&format!("/v1/dead-letters?limit={PAGE}")).await
 }
 
 async fn letters_of_store(place: &Place) -> anyhow::Result<Vec<Value>> {
@@ -162,9 +152,9 @@ async fn act(place: &Place, which: &Which, act: &Act) -> anyhow::Result<ExitCode
         None => act_on_store(place, which, act).await?,
     };
     if place.json {
-        println!("{}", json!({ act.done(): n_done }));
+        writeln!(out(), "{}", json!({ act.done(): n_done }))?;
     } else {
-        println!("{n_done} dead letters {}", act.done());
+        writeln!(out(), "{n_done} dead letters {}", act.done())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -200,7 +190,13 @@ async fn act_on_service(client: &Client, which: &Which, act: &Act) -> anyhow::Re
 async fn act_on_store(place: &Place, which: &Which, act: &Act) -> anyhow::Result<u64> {
     let app = open(place).await?;
     app.work(async |services| {
-        let letters = &services.dead_letters;
+        let action = match act {
+            Act::Replay => "dead-letter.replay",
+            Act::Drop { .. } => "dead-letter.drop",
+        };
+        let now = services.clock.now();
+        let draft = AuditDraft::without_request(now, Actor::Operator, action, "");
+        let letters = services.dead_letters.audited(draft);
         if which.all {
             return Ok(match act {
                 Act::Replay => letters.replay_all().await?,

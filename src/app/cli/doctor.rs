@@ -1,5 +1,6 @@
 //! `doctor`: tests each enabled provider step by step, and says what to do about what fails.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::Common;
+use super::out::out;
 use crate::app::providers;
 use crate::model::{AssetClass, Symbol};
 use crate::ports::provider::{FailureClass, PriceProvider, ProviderError};
@@ -53,27 +55,29 @@ pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     for provider in enabled {
         let name = provider.profile().name.to_string();
         if !args.json {
-            println!("{name}");
+            writeln!(out(), "{name}")?;
         }
         let mut steps = Vec::new();
+        let mut said = Ok(());
         examine(provider.as_ref(), &mut |step: Step| {
             all_well &= step.outcome.is_ok();
-            if !args.json {
-                print_step(&step);
+            if !args.json && said.is_ok() {
+                said = print_step(&step);
             }
             steps.push(told(&step));
         })
         .await;
+        said?;
         report.push(json!({ "provider": name, "enabled": true, "steps": steps }));
     }
     for (name, why) in options.off {
         if !args.json {
-            println!("{name}\n  off      {why}");
+            writeln!(out(), "{name}\n  off      {why}")?;
         }
         report.push(json!({ "provider": name.as_str(), "enabled": false, "reason": why }));
     }
     if args.json {
-        println!("{}", Value::Array(report));
+        writeln!(out(), "{}", Value::Array(report))?;
     }
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -225,15 +229,16 @@ fn remedy(name: &str, has_key: bool, error: &ProviderError) -> String {
     }
 }
 
-fn print_step(step: &Step) {
+fn print_step(step: &Step) -> io::Result<()> {
     let took = format!("{} ms", step.took.as_millis());
     match &step.outcome {
-        Ok(detail) => println!("  {:<8} ok    {took:>9}  {detail}", step.name),
+        Ok(detail) => writeln!(out(), "  {:<8} ok    {took:>9}  {detail}", step.name)?,
         Err(ill) => {
-            println!("  {:<8} FAILS {took:>9}  {}", step.name, ill.detail);
-            println!("  {:<8} {:>15}  {}", "", "remedy:", ill.remedy);
+            writeln!(out(), "  {:<8} FAILS {took:>9}  {}", step.name, ill.detail)?;
+            writeln!(out(), "  {:<8} {:>15}  {}", "", "remedy:", ill.remedy)?;
         }
     }
+    Ok(())
 }
 
 fn told(step: &Step) -> Value {

@@ -1,7 +1,7 @@
 //! `import`: a file of prices into a store nobody has open, or through a running service.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::Common;
 use super::client::{Client, Remote, problem};
+use super::out::out;
 use crate::app::backends::Parts;
 use crate::app::run::App;
 use crate::model::{ProviderName, Symbol};
@@ -142,7 +143,7 @@ pub(super) async fn import(args: ImportArgs) -> anyhow::Result<ExitCode> {
         None => import_locally(&args.common, &mut source, options).await?,
     };
     source.bar.finish_and_clear();
-    print(&report, args.json);
+    print(&report, args.json)?;
     outcome.with_context(|| format!("{} was not read to its end", args.file.display()))?;
     Ok(if report.n_rejected > 0 { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
@@ -372,7 +373,7 @@ pub(super) fn progress(length: Option<u64>) -> ProgressBar {
     bar
 }
 
-fn print(report: &BulkReport, as_json: bool) {
+fn print(report: &BulkReport, as_json: bool) -> io::Result<()> {
     if as_json {
         let errors: Vec<_> = report
             .errors
@@ -386,18 +387,23 @@ fn print(report: &BulkReport, as_json: bool) {
             "rejected": report.n_rejected,
             "errors": errors,
         });
-        println!("{object}");
-        return;
+        writeln!(out(), "{object}")?;
+        return Ok(());
     }
-    println!(
+    writeln!(
+        out(),
         "{} rows read: {} stored, {} duplicates, {} rejected",
-        report.n_read, report.n_stored, report.n_duplicates, report.n_rejected
-    );
+        report.n_read,
+        report.n_stored,
+        report.n_duplicates,
+        report.n_rejected
+    )?;
     for (line, detail) in report.errors.iter().take(20) {
-        println!("  line {line}: {detail}");
+        writeln!(out(), "  line {line}: {detail}")?;
     }
     let n_more = report.n_rejected.saturating_sub(report.errors.len().min(20) as u64);
     if n_more > 0 {
-        println!("  and {n_more} more");
+        writeln!(out(), "  and {n_more} more")?;
     }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `keys create|list|revoke`: in the store itself, or through a running service with `--url`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, Remote, problem};
+use super::out::{out, remark};
 use crate::app::backends::open_store;
 use crate::http::keys::KeyRecord;
 use crate::model::{Actor, AuditDraft, KeyId, Role, Timestamp};
@@ -56,13 +58,13 @@ pub(super) async fn keys(args: KeysArgs) -> anyhow::Result<ExitCode> {
         None => in_store(&args.common, &args.verb).await?,
     };
     if args.json {
-        println!("{answer}");
+        writeln!(out(), "{answer}")?;
         return Ok(ExitCode::SUCCESS);
     }
     match &args.verb {
         KeysVerb::Create { .. } => {
-            println!("{}", answer["key"].as_str().unwrap_or_default());
-            eprintln!("Keep it: it is shown this once, and only a hash of it is stored.");
+            writeln!(out(), "{}", answer["key"].as_str().unwrap_or_default())?;
+            remark("Keep it: it is shown this once, and only a hash of it is stored.");
         }
         KeysVerb::List => {
             for key in answer.as_array().into_iter().flatten() {
@@ -73,16 +75,17 @@ pub(super) async fn keys(args: KeysArgs) -> anyhow::Result<ExitCode> {
                     _ => "does not expire".to_owned(),
                 };
                 let used = text("last_used_at");
-                println!(
+                writeln!(
+                    out(),
                     "{}  {:<5}  {}  last used {used}  {}",
                     text("id"),
                     text("role"),
                     state,
                     text("name")
-                );
+                )?;
             }
         }
-        KeysVerb::Revoke { id } => println!("key {id} is revoked"),
+        KeysVerb::Revoke { id } => writeln!(out(), "key {id} is revoked")?,
     }
     Ok(ExitCode::SUCCESS)
 }

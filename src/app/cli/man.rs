@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
+use super::out::out;
 use super::teach;
 
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub(super) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(command).render(&mut page)?;
-            std::io::stdout().write_all(&page)?;
+            out().write_all(&page)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `migrate`: the schema, and everything from one backend to another.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use indicatif::ProgressStyle;
 use serde_json::json;
 
 use super::Common;
+use super::out::out;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::app::backends::{open_postgres, open_redb, open_store};
 use crate::app::config::Config;
@@ -49,7 +51,12 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
         let store = open_store(&config).await?;
         let status = store.status().await?;
         store.close().await?;
-        println!("{}: schema version {}", status.backend, status.schema_version);
+        let (backend, version) = (status.backend, status.schema_version);
+        if args.json {
+            writeln!(out(), "{}", json!({ "backend": backend, "schema_version": version }))?;
+        } else {
+            writeln!(out(), "{backend}: schema version {version}")?;
+        }
         return Ok(ExitCode::SUCCESS);
     };
     let file = config.store.file();
@@ -66,7 +73,7 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
     let wanted = inventory(source.as_ref(), "counting").await?;
     if args.dry_run {
         let there = inventory(target.as_ref(), "counting the target").await?;
-        report(&args, "would be copied", &wanted, Some(there.n_records()));
+        report(&args, "would be copied", &wanted, Some(there.n_records()))?;
     } else {
         let bar = bar("copying", wanted.n_records());
         copy(source.as_ref(), target.as_ref(), |n_records| bar.set_position(n_records)).await?;
@@ -74,7 +81,7 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<ExitCode> {
         let arrived = inventory(target.as_ref(), "comparing").await?;
         prove(&wanted, &arrived)?;
         compute_averages(&config, &target).await?;
-        report(&args, "copied and compared", &wanted, None);
+        report(&args, "copied and compared", &wanted, None)?;
     }
     source.close().await?;
     target.close().await?;
@@ -106,19 +113,26 @@ fn bar(what: &'static str, length: u64) -> indicatif::ProgressBar {
     bar
 }
 
-fn report(args: &MigrateArgs, what: &str, inventory: &Inventory, n_there: Option<u64>) {
+fn report(
+    args: &MigrateArgs,
+    what: &str,
+    inventory: &Inventory,
+    n_there: Option<u64>,
+) -> io::Result<()> {
     if args.json {
-        println!(
+        writeln!(
+            out(),
             "{}",
             json!({ "outcome": what, "records": inventory.by_kind(), "target": n_there })
-        );
-        return;
+        )?;
+        return Ok(());
     }
-    println!("{what}:");
+    writeln!(out(), "{what}:")?;
     for (kind, count) in inventory.by_kind() {
-        println!("  {count:>12} {kind}");
+        writeln!(out(), "  {count:>12} {kind}")?;
     }
     if let Some(n_there) = n_there {
-        println!("the target holds {n_there} records");
+        writeln!(out(), "the target holds {n_there} records")?;
     }
+    Ok(())
 }

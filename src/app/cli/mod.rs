@@ -1,8 +1,9 @@
 //! The command line.
 //!
-//! Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an import rejected some rows.
+//! Exit codes: 0 done; 1 failed; 2 wrong usage; 3 an import rejected some rows;
+//! 141 nobody read the output to its end.
 
-#![expect(clippy::print_stdout, reason = "the command line talks on stdout")]
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod audit;
 mod client;
@@ -15,11 +16,14 @@ mod import;
 mod keys;
 mod man;
 mod migrate;
+mod out;
+mod pinned;
 mod quote;
 mod selftest;
 mod serve;
 pub mod teach;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -91,11 +95,15 @@ pub struct Common {
 }
 
 impl Common {
-    fn load(&self, mut flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+    fn load(&self, flags: Vec<(&'static str, String)>) -> anyhow::Result<Loaded> {
+        Ok(self.sources(flags).load()?)
+    }
+
+    fn sources(&self, mut flags: Vec<(&'static str, String)>) -> Sources {
         if let Some(directory) = &self.data_dir {
             flags.push(("store.data_dir", directory.display().to_string()));
         }
-        Ok(Sources::of_process(self.config.clone(), flags).load()?)
+        Sources::of_process(self.config.clone(), flags)
     }
 }
 
@@ -112,8 +120,9 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        Err(error) if out::nobody_reads(&error) => ExitCode::from(out::READER_GONE),
         Err(error) => {
-            eprintln!("tickerd: {}", sentence(&error));
+            out::remark(format_args!("tickerd: {}", sentence(&error)));
             ExitCode::FAILURE
         }
     }
@@ -138,12 +147,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Health(args) => client::health(args).await,
         Verb::Doctor(args) => doctor::doctor(args).await,
         Verb::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut teach::command(),
-                "tickerd",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut teach::command(), "tickerd", &mut script);
+            out::out().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
         Verb::Man(args) => man::man(&args),

@@ -1,5 +1,6 @@
 //! `quote`: the newest prices, from the store while they are fresh, else from the providers.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use poem_openapi::types::ToJSON;
 use serde_json::Value;
 
 use super::Common;
-use super::client::{Client, Remote, problem, service_of};
+use super::client::{Client, Remote, problem};
+use super::out::{out, remark};
 use crate::app::backends::Parts;
 use crate::app::config::Config;
 use crate::app::run::App;
@@ -46,7 +48,7 @@ pub(super) async fn quote(args: QuoteArgs) -> anyhow::Result<ExitCode> {
             match of_store(&config, &symbols).await {
                 Ok(list) => list,
                 Err(error) => {
-                    let service = Client::new(&service_of(&config), key)?;
+                    let service = Client::of_config(&config, key)?;
                     // What keeps the data directory closed is, most often, our own service.
                     if !service.get("/health").await.is_ok_and(|(status, _)| status == 200) {
                         return Err(error);
@@ -57,9 +59,9 @@ pub(super) async fn quote(args: QuoteArgs) -> anyhow::Result<ExitCode> {
         }
     };
     if args.json {
-        println!("{list}");
+        writeln!(out(), "{list}")?;
     } else {
-        print_table(&list);
+        print_table(&list)?;
     }
     let has_quote = list["quotes"].as_array().is_some_and(|quotes| !quotes.is_empty());
     Ok(if has_quote { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -89,13 +91,19 @@ async fn of_store(config: &Config, symbols: &[Symbol]) -> anyhow::Result<Value> 
     QuoteList::of(answers).to_json().context("quotes are JSON")
 }
 
-fn print_table(list: &Value) {
+fn print_table(list: &Value) -> io::Result<()> {
     let quotes = list["quotes"].as_array().map(Vec::as_slice).unwrap_or_default();
     if !quotes.is_empty() {
-        println!(
+        writeln!(
+            out(),
             "{:<12} {:>18} {:>12} {:>9}  {:<4} {:<24} source",
-            "symbol", "price", "change", "percent", "", "time"
-        );
+            "symbol",
+            "price",
+            "change",
+            "percent",
+            "",
+            "time"
+        )?;
     }
     for quote in quotes {
         let text = |name: &str| match &quote[name] {
@@ -104,7 +112,8 @@ fn print_table(list: &Value) {
             other => other.to_string(),
         };
         let stale = if quote["stale"] == true { " (stale)" } else { "" };
-        println!(
+        writeln!(
+            out(),
             "{:<12} {:>18} {:>12} {:>9}  {:<4} {:<24} {}{stale}",
             text("symbol"),
             text("price"),
@@ -113,10 +122,11 @@ fn print_table(list: &Value) {
             text("currency"),
             text("timestamp"),
             text("source")
-        );
+        )?;
     }
     for error in list["errors"].as_array().into_iter().flatten() {
         let text = |name: &str| error[name].as_str().unwrap_or_default();
-        eprintln!("{}: {}", text("symbol"), text("detail"));
+        remark(format_args!("{}: {}", text("symbol"), text("detail")));
     }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `selftest`: the promise, tried on this machine.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::out::{out, remark};
 use crate::app::run::VERSION;
 use crate::app::selftest::chaos::{Plan, Report, WINDOWS, run};
 use crate::ports::{Clock, SystemClock};
@@ -61,15 +63,16 @@ pub(super) async fn selftest(args: SelftestArgs) -> anyhow::Result<ExitCode> {
     let report = run(&plan, |n_kills| bar.set_position(u64::from(n_kills))).await?;
     bar.finish_and_clear();
     if args.json {
-        println!("{}", as_json(&report));
+        writeln!(out(), "{}", as_json(&report))?;
     } else {
-        print(&report);
+        print(&report)?;
     }
     if report.is_clean() {
         std::fs::remove_dir_all(&plan.directory)?;
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("tickerd: the promise is broken; all is kept in {}", plan.directory.display());
+    let kept = plan.directory.display();
+    remark(format_args!("tickerd: the promise is broken; all is kept in {kept}"));
     Ok(ExitCode::FAILURE)
 }
 
@@ -121,44 +124,63 @@ fn as_json(report: &Report) -> Value {
     })
 }
 
-fn print(report: &Report) {
+fn print(report: &Report) -> io::Result<()> {
     let Report { plan, tally, findings, stream, .. } = report;
     let millis = |per_cent| quantile(&report.starts, per_cent).as_millis();
-    println!("{} kills of the service under {} writing clients", plan.n_kills, plan.n_clients);
-    println!("  seed            {}", plan.seed);
-    println!("  took            {:.1} s", report.elapsed.as_secs_f64());
-    println!(
+    writeln!(
+        out(),
+        "{} kills of the service under {} writing clients",
+        plan.n_kills,
+        plan.n_clients
+    )?;
+    writeln!(out(), "  seed            {}", plan.seed)?;
+    writeln!(out(), "  took            {:.1} s", report.elapsed.as_secs_f64())?;
+    writeln!(
+        out(),
         "  acknowledged    {} writes: {} recorded, {} duplicates, {} corrected, {} deleted",
         tally.n_acknowledged(),
         tally.n_recorded,
         tally.n_duplicates,
         tally.n_corrected,
         tally.n_deleted
-    );
-    println!("  sent again      {} times, because no answer had come", tally.n_sent_again);
-    println!("  read after kill {} prices", report.n_read_after_kill);
-    println!("  start to ready  {} ms, at most {} ms", millis(50), millis(100));
-    println!(
+    )?;
+    writeln!(out(), "  sent again      {} times, because no answer had come", tally.n_sent_again)?;
+    writeln!(out(), "  read after kill {} prices", report.n_read_after_kill)?;
+    writeln!(out(), "  start to ready  {} ms, at most {} ms", millis(50), millis(100))?;
+    writeln!(
+        out(),
         "  compared        {} prices, {} versions, {} averages, {} stream messages",
-        findings.n_prices, findings.n_versions, findings.n_averages, report.n_stream_messages
-    );
-    println!(
+        findings.n_prices,
+        findings.n_versions,
+        findings.n_averages,
+        report.n_stream_messages
+    )?;
+    writeln!(
+        out(),
         "  found           {} lost, {} double, {} wrong, {} wrong averages",
-        findings.n_lost, findings.n_double, findings.n_wrong, findings.n_wrong_averages
-    );
-    println!(
+        findings.n_lost,
+        findings.n_double,
+        findings.n_wrong,
+        findings.n_wrong_averages
+    )?;
+    writeln!(
+        out(),
         "  on the stream   {} missed, {} repeated, {} wrong",
-        stream.n_missed, stream.n_repeated, stream.n_wrong
-    );
+        stream.n_missed,
+        stream.n_repeated,
+        stream.n_wrong
+    )?;
     if let Some(memory) = &report.memory {
         let mib = |bytes| bytes as f64 / f64::from(1 << 20);
-        println!(
+        writeln!(
+            out(),
             "  memory          {:.1} MiB at first, {:.1} MiB at last",
             mib(memory.at_first),
             mib(memory.at_last)
-        );
+        )?;
     }
     for fault in report.contradictions.iter().chain(&findings.faults) {
-        println!("  ! {fault}");
+        writeln!(out(), "  ! {fault}")?;
     }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `serve` and `openapi`.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,13 +10,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Common;
+use super::out::out;
 use crate::adapters::bus::channel::ChannelBus;
 use crate::adapters::cache::moka::MokaCache;
 use crate::adapters::limiter::local::LocalLimiter;
 use crate::adapters::store::redb::{RedbOptions, RedbStore};
 use crate::app::backends::Parts;
-use crate::app::config::{BusBackend, CacheBackend, Loaded, LogStyle, Role, Sources, StoreBackend};
+use crate::app::config::{
+    BusBackend, CacheBackend, Config, Loaded, LogStyle, Role, Sources, StoreBackend,
+};
 use crate::app::run::{App, VERSION, bind};
+use crate::http::tls::Tls;
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
 use crate::telemetry::logging::{self, LogFormat};
@@ -46,7 +50,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn load(&self) -> anyhow::Result<Loaded> {
+    fn sources(&self) -> Sources {
         let flags = [
             ("server.host", self.host.clone()),
             ("server.port", self.port.map(|port| port.to_string())),
@@ -54,13 +58,16 @@ impl ServeArgs {
             ("roles", self.roles.clone()),
             ("log.format", self.log_format.clone()),
         ];
-        self.common.load(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
+        self.common
+            .sources(flags.into_iter().filter_map(|(key, text)| Some((key, text?))).collect())
     }
 }
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let loaded = args.load()?;
+    let sources = args.sources();
+    let loaded = sources.load()?;
     let config = &loaded.config;
+    let tls = open_tls(config)?;
     let format = match config.log.format {
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
@@ -69,7 +76,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
-    let app = App::build(config, parts, args.demo).await?.showing(&loaded.settings);
+    let app = App::build(config, parts, args.demo).await?.encrypted(tls);
     let first_key = match config.roles.contains(&Role::Api) {
         true => app.services().access.create_first().await?,
         false => None,
@@ -84,9 +91,9 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let card = card.join("\n");
     // Whoever started it may not be listening any more: no reason to stop.
-    let _ = writeln!(std::io::stdout(), "{card}");
+    let _ = writeln!(out(), "{card}");
 
-    let serving = app.run(listener, stop.clone());
+    let serving = app.following(sources, loaded).run(listener, stop.clone());
     tokio::pin!(serving);
     tokio::select! {
         outcome = &mut serving => outcome?,
@@ -105,6 +112,14 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What connections are encrypted with, when a certificate is configured.
+///
+/// # Errors
+/// When the files cannot be used; the message names the setting.
+pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    Ok(config.server.tls_files().map(|(cert, key)| Tls::open(cert, key)).transpose()?)
+}
+
 /// What a person wants to know when the service has started.
 fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<String> {
     let config = &loaded.config;
@@ -120,7 +135,15 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
         let roles: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
         say(format!("  roles      {}", roles.join(", ")));
     }
-    say(format!("  url        http://{address}/    documentation http://{address}/docs"));
+    let base = url(config, address);
+    if config.roles.contains(&Role::Api) {
+        say(format!("  url        {base}/    documentation {base}/docs"));
+    } else {
+        say(format!("  url        {base}/"));
+    }
+    if address.ip().is_unspecified() {
+        say("             and at every other address of this machine".into());
+    }
     match config.store_backend() {
         StoreBackend::Redb => say(format!("  data       {}", config.store.data_dir.display())),
         StoreBackend::Postgres => {
@@ -145,15 +168,41 @@ fn card(loaded: &Loaded, app: &App, address: SocketAddr, demo: bool) -> Vec<Stri
     if demo {
         say("  demo       replay is real history played back, simulated is invented".into());
     }
-    if app.services().access.is_open() {
-        say("  access     open to this machine: no key is asked for until there is one".into());
-        say(format!(
-            "             make one with `tickerd keys create --role admin --url http://{address}`"
-        ));
-    } else {
-        say("  access     with a key; `tickerd keys create` makes one".into());
-    }
+    card.extend(access(config, app, address));
     card
+}
+
+/// Who is let in, and how to get a key.
+fn access(config: &Config, app: &App, address: SocketAddr) -> Vec<String> {
+    if !config.roles.contains(&Role::Api) {
+        return vec!["  access     only /health, /ready and /metrics are served here".into()];
+    }
+    let base = url(config, address);
+    if app.services().access.is_open() {
+        return vec![
+            "  access     open to this machine: no key is asked for until there is one".into(),
+            format!("             make one with `tickerd keys create --role admin --url {base}`"),
+        ];
+    }
+    // The file of an edge store belongs to the service as long as it runs.
+    let first = match config.store_backend() {
+        StoreBackend::Redb => "no key left? stop the service; then",
+        StoreBackend::Postgres => "no key left?",
+    };
+    vec![
+        format!("  access     with a key; more by `tickerd keys create --url {base} --key KEY`"),
+        format!("             {first} `tickerd keys create --role admin`"),
+    ]
+}
+
+/// Where the service is reached from this machine.
+fn url(config: &Config, address: SocketAddr) -> String {
+    let host = match address.ip() {
+        all if all.is_ipv4() && all.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        all if all.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        one => one,
+    };
+    format!("{}://{}", config.server.scheme(), SocketAddr::new(host, address.port()))
 }
 
 /// A setting as it may be shown.
@@ -163,7 +212,7 @@ fn shown(loaded: &Loaded, key: &str) -> String {
 }
 
 pub(super) async fn openapi() -> anyhow::Result<ExitCode> {
-    println!("{}", document().await?);
+    writeln!(out(), "{}", document().await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

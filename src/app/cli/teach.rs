@@ -12,10 +12,11 @@ Settings come from built-in defaults < tickerd.toml < environment < flags; `tick
 tells every one of them and who set it.
 
 Exit codes:
-  0  done
-  1  failed; the reason is on standard error
-  2  wrong usage
-  3  an import rejected some rows and took the others";
+    0  done
+    1  failed; the reason is on standard error
+    2  wrong usage
+    3  an import rejected some rows and took the others
+  141  whoever read the output stopped reading, as of other programs in a pipe";
 
 /// Examples of each verb: what they do, and the line to type.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
@@ -37,6 +38,21 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "tickerd serve --port 9000 --data-dir /srv/tickerd",
             ),
             ("One part of a full-mode service", "tickerd serve --mode full --roles averager"),
+        ],
+    ),
+    (
+        "keys",
+        &[
+            ("An admin key, while no service runs", "tickerd keys create --role admin --name desk"),
+            ("Through the running service", "tickerd keys list --url http://127.0.0.1:8000"),
+            ("Refused from now on", "tickerd keys revoke a81f03c20009"),
+        ],
+    ),
+    (
+        "audit",
+        &[
+            ("What to keep elsewhere", "tickerd audit head"),
+            ("Whether the trail is as it was written", "tickerd audit verify"),
         ],
     ),
     (

@@ -28,6 +28,8 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("PRICE_FETCH_INTERVAL", "fetch.interval"),
     ("ASSET_LIST_UPDATE_INTERVAL", "fetch.asset_list_interval"),
     ("CIRCUIT_BREAKER_TIMEOUT", "breaker.open_for"),
+    ("DEFAULT_PROVIDER", "chains.default_provider"),
+    ("POLLING_INTERVAL", "fetch.job_interval"),
     ("FINNHUB_API_KEY", "providers.finnhub.api_key"),
     ("COINMARKETCAP_API_KEY", "providers.coinmarketcap.api_key"),
     ("ALPHA_VANTAGE_API_KEY", "providers.alphavantage.api_key"),
@@ -85,6 +87,30 @@ pub struct Loaded {
     pub config: Config,
     pub settings: BTreeMap<String, Setting>,
     pub file: Option<PathBuf>,
+    /// Every file that a setting was read from.
+    pub read: Vec<PathBuf>,
+}
+
+impl Loaded {
+    /// This configuration with some settings of another one.
+    ///
+    /// # Errors
+    /// When they do not fit the settings that stay.
+    pub fn taking<'a>(
+        &self,
+        other: &Self,
+        keys: impl Iterator<Item = &'a String>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut settings = self.settings.clone();
+        for key in keys {
+            match other.settings.get(key) {
+                Some(setting) => settings.insert(key.clone(), setting.clone()),
+                None => settings.remove(key),
+            };
+        }
+        let config = checked(&settings).map_err(ConfigErrors)?;
+        Ok(Self { config, settings, file: other.file.clone(), read: other.read.clone() })
+    }
 }
 
 /// Everything that is wrong with a configuration.
@@ -104,6 +130,12 @@ impl Sources {
         Self { file, environment, flags }
     }
 
+    /// The same sources with the environment of now: `.env` may have changed.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::of_process(self.file.clone(), self.flags.clone())
+    }
+
     /// Reads, merges and checks everything.
     ///
     /// # Errors
@@ -114,10 +146,11 @@ impl Sources {
         let mut overrides: BTreeMap<String, Setting> = BTreeMap::new();
 
         let file = self.find_file(&mut errors);
+        let mut read: Vec<PathBuf> = file.iter().cloned().collect();
         if let Some(path) = &file {
             read_file(path, &mut overrides, &mut errors);
         }
-        for (key, text, origin) in self.read_environment(&mut errors) {
+        for (key, text, origin) in self.read_environment(&mut read, &mut errors) {
             set_text(&defaults, &mut overrides, &key, &text, origin, &mut errors);
         }
         for (key, text) in &self.flags {
@@ -147,17 +180,11 @@ impl Sources {
                 Err(reason) => errors.push(format!("{key} ({}): {reason}", setting.origin)),
             }
         }
-        let values = settings.iter().map(|(key, set)| (key.clone(), set.value.clone())).collect();
-        match build(&values) {
-            Ok(config) => {
-                check_together(&config, &mut errors);
-                if errors.is_empty() {
-                    return Ok(Loaded { config, settings, file });
-                }
-            }
-            Err(reason) => errors.push(reason),
+        match checked(&settings) {
+            Ok(config) if errors.is_empty() => Ok(Loaded { config, settings, file, read }),
+            Ok(_) => Err(ConfigErrors(errors)),
+            Err(more) => Err(ConfigErrors([errors, more].concat())),
         }
-        Err(ConfigErrors(errors))
     }
 
     fn find_file(&self, errors: &mut Vec<String>) -> Option<PathBuf> {
@@ -177,7 +204,11 @@ impl Sources {
     }
 
     /// (key, text, origin) of every variable that means a setting.
-    fn read_environment(&self, errors: &mut Vec<String>) -> Vec<(String, String, String)> {
+    fn read_environment(
+        &self,
+        read: &mut Vec<PathBuf>,
+        errors: &mut Vec<String>,
+    ) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
         for (old, key) in OLD_NAMES {
             if let Some(text) = self.environment.get(*old).filter(|text| !text.is_empty()) {
@@ -192,7 +223,10 @@ impl Sources {
             let (path, text) = match rest.strip_suffix("_FILE") {
                 None => (rest, text.clone()),
                 Some(path) => match std::fs::read_to_string(text) {
-                    Ok(content) => (path, content.trim_end().to_owned()),
+                    Ok(content) => {
+                        read.push(PathBuf::from(text));
+                        (path, content.trim_end().to_owned())
+                    }
                     Err(error) => {
                         errors.push(format!("environment {name}: {text} cannot be read: {error}"));
                         continue;
@@ -308,6 +342,15 @@ fn build(values: &BTreeMap<String, Value>) -> Result<Config, String> {
     root.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
+/// The configuration of these settings, if they fit together.
+fn checked(settings: &BTreeMap<String, Setting>) -> Result<Config, Vec<String>> {
+    let values = settings.iter().map(|(key, set)| (key.clone(), set.value.clone())).collect();
+    let config = build(&values).map_err(|reason| vec![reason])?;
+    let mut errors = Vec::new();
+    check_together(&config, &mut errors);
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
 /// What no single value can show.
 fn check_together(config: &Config, errors: &mut Vec<String>) {
     let key = config.access.api_key.reveal();
@@ -321,10 +364,12 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
         errors.push("server.tls_cert, server.tls_key: one is no use without the other".into());
     }
     check_backends(config, errors);
-    let ChainsConfig { stocks, crypto, forex, symbols } = &config.chains;
+    let ChainsConfig { stocks, crypto, forex, default_provider, symbols } = &config.chains;
     let classes = [("stocks", stocks), ("crypto", crypto), ("forex", forex)];
     let single = symbols.values().map(|chain| ("symbols", chain));
-    for (key, chain) in classes.into_iter().chain(single) {
+    let first: Vec<_> = default_provider.iter().cloned().collect();
+    let first = [("default_provider", &first)];
+    for (key, chain) in classes.into_iter().chain(single).chain(first) {
         let unknown = chain.iter().filter(|name| !config.providers.contains_key(name.as_str()));
         errors.extend(unknown.map(|name| {
             let choices: Vec<&str> = config.providers.keys().map(String::as_str).collect();
@@ -387,7 +432,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::QuotaWindow;
+    use crate::model::{ProviderName, QuotaWindow};
 
     fn load(
         environment: &[(&str, &str)],
@@ -418,6 +463,127 @@ mod tests {
         let loaded = load(&environment, &[("server.port", "3")]).expect("valid");
         assert_eq!(loaded.settings["server.port"].origin, "flag --port");
         assert_eq!(loaded.config.server.port, 3);
+    }
+
+    #[test]
+    fn every_old_name_means_a_setting_and_is_in_the_example() {
+        let values = [
+            ("HOST", "0.0.0.0"),
+            ("PORT", "9000"),
+            ("DATABASE_URL", "postgres://db.example/prices"),
+            ("REDIS_URL", "redis://cache.example"),
+            ("KAFKA_BOOTSTRAP_SERVERS", "bus.example:9092"),
+            ("KAFKA_TOPIC", "prices"),
+            ("KAFKA_CONSUMER_GROUP", "means"),
+            ("FINNHUB_API_KEY", "a"),
+            ("COINMARKETCAP_API_KEY", "b"),
+            ("ALPHA_VANTAGE_API_KEY", "c"),
+            ("API_KEY", "an-old-clients-key"),
+            ("LOG_LEVEL", "WARNING"),
+            ("CACHE_TTL", "90"),
+            ("RATE_LIMIT_REQUESTS", "7"),
+            ("RATE_LIMIT_WINDOW", "30"),
+            ("CORS_ORIGINS", "https://a.example,https://b.example"),
+            ("DEFAULT_PROVIDER", "alpha_vantage"),
+            ("POLLING_INTERVAL", "120"),
+            ("MOVING_AVERAGE_WINDOW", "10"),
+            ("ACTIVE_SYMBOLS", "aapl,BTC-USD"),
+            ("PRICE_FETCH_INTERVAL", "45"),
+            ("ASSET_LIST_UPDATE_INTERVAL", "3600"),
+            ("CIRCUIT_BREAKER_TIMEOUT", "60"),
+        ];
+        let loaded = load(&values, &[]).expect("valid");
+        for (old, key) in OLD_NAMES {
+            assert!(values.iter().any(|(name, _)| name == old), "{old} is not tested");
+            assert_eq!(loaded.settings[*key].origin, format!("environment {old}"));
+            let told = EXAMPLE.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+            assert!(told.into_iter().any(|word| word == *old), "{old} is not in the example");
+        }
+        let config = loaded.config;
+        assert_eq!(config.log.level, "warn");
+        let first = config.chains.default_provider.as_ref().map(ProviderName::as_str);
+        assert_eq!(first, Some("alphavantage"));
+        assert_eq!(config.fetch.job_interval, Duration::from_secs(120));
+        assert_eq!(config.server.cors_origins.len(), 2);
+        let stocks = crate::app::providers::chains(&config).stocks;
+        let stocks: Vec<&str> = stocks.iter().map(ProviderName::as_str).collect();
+        assert_eq!(stocks, ["alphavantage", "yahoo", "finnhub"]);
+    }
+
+    #[test]
+    fn the_example_states_every_key_and_no_other() {
+        // A key without a field is refused, and a field without a key has no default.
+        load(&[], &[]).expect("every field has its key");
+        let defaults = flatten(EXAMPLE).expect("TOML");
+        for key in defaults.keys() {
+            let mut fewer = defaults.clone();
+            fewer.remove(key);
+            // A whole section of `[providers]` may be missing, one of its keys may not.
+            build(&fewer).expect_err(&format!("{key} has no field"));
+        }
+        let sections = defaults.keys().filter_map(|key| key.strip_prefix("providers."));
+        let sections: std::collections::BTreeSet<&str> =
+            sections.filter_map(|key| key.split('.').next()).collect();
+        let known = crate::adapters::provider::REGISTRY.iter().map(|one| one.name);
+        assert_eq!(sections, known.collect());
+        // Each key is explained, or follows one that is.
+        let mut explained = false;
+        for line in EXAMPLE.lines().map(str::trim) {
+            match line.chars().next() {
+                Some('#') => explained = true,
+                Some('[') => explained |= line.starts_with("[providers."),
+                None => explained = false,
+                Some(_) => assert!(explained, "{line} is not explained"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_level_that_is_none_is_a_mistake() {
+        for (text, level) in [
+            ("INFO", Some("info")),
+            ("Warning", Some("warn")),
+            ("CRITICAL", Some("error")),
+            ("info,tickerd=debug", Some("info,tickerd=debug")),
+            ("off", Some("off")),
+            ("inof", None),
+            ("info,tickerd", None),
+            ("tickerd=loud", None),
+            ("", None),
+        ] {
+            let loaded = load(&[("TICKERD_LOG__LEVEL", text)], &[]);
+            assert_eq!(
+                loaded.ok().map(|loaded| loaded.config.log.level).as_deref(),
+                level,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_are_never_shown() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("key");
+        std::fs::write(&file, "a-secret-of-sixteen\n").expect("written");
+        let path = file.display().to_string();
+        let environment = [
+            ("TICKERD_ACCESS__API_KEY_FILE", path.as_str()),
+            ("TICKERD_PROVIDERS__FINNHUB__API_KEY_FILE", &path),
+            ("TICKERD_CACHE__REDIS_URL", "redis://:a-secret-of-sixteen@cache.example"),
+        ];
+        let loaded = load(&environment, &[]).expect("valid");
+        assert_eq!(loaded.config.access.api_key.reveal(), "a-secret-of-sixteen");
+        assert_eq!(
+            loaded.settings["access.api_key"].origin,
+            "environment TICKERD_ACCESS__API_KEY_FILE"
+        );
+        for (key, setting) in &loaded.settings {
+            assert!(!setting.shown(key).to_string().contains("sixteen"), "{key}");
+        }
+        assert!(!format!("{:?}", loaded.config).contains("sixteen"));
+        let missing = [("TICKERD_ACCESS__API_KEY_FILE", "absent")];
+        let ConfigErrors(errors) = load(&missing, &[]).expect_err("it is not there");
+        assert!(errors[0].contains("absent cannot be read"), "{errors:?}");
     }
 
     #[test]

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::values::{
-    attempts, budget, count, duration, limit_window, networks, partitions, providers, roles,
-    route_limits, symbol_chains, symbols, unless_auto, windows,
+    attempts, budget, count, default_provider, duration, job_interval, limit_window, log_level,
+    networks, partitions, providers, roles, route_limits, symbol_chains, symbols, unless_auto,
+    windows,
 };
 use crate::adapters::provider::Secret;
 use crate::http::doors::RouteLimit;
@@ -162,6 +163,19 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
 }
 
+impl ServerConfig {
+    /// The certificate and its key, when connections are to be encrypted.
+    pub fn tls_files(&self) -> Option<(&Path, &Path)> {
+        let given = !self.tls_cert.as_os_str().is_empty();
+        given.then_some((self.tls_cert.as_path(), self.tls_key.as_path()))
+    }
+
+    /// How the service is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls_files().is_some() { "https" } else { "http" }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessConfig {
@@ -270,6 +284,8 @@ pub struct FetchConfig {
     pub interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub asset_list_interval: Duration,
+    #[serde(deserialize_with = "job_interval")]
+    pub job_interval: Duration,
     #[serde(deserialize_with = "duration")]
     pub job_lease: Duration,
 }
@@ -283,6 +299,8 @@ pub struct ChainsConfig {
     pub crypto: Vec<ProviderName>,
     #[serde(deserialize_with = "providers")]
     pub forex: Vec<ProviderName>,
+    #[serde(deserialize_with = "default_provider")]
+    pub default_provider: Option<ProviderName>,
     #[serde(deserialize_with = "symbol_chains")]
     pub symbols: BTreeMap<Symbol, Vec<ProviderName>>,
 }
@@ -320,6 +338,7 @@ impl std::fmt::Debug for ProviderConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
+    #[serde(deserialize_with = "log_level")]
     pub level: String,
     pub format: LogStyle,
 }

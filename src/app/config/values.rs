@@ -10,7 +10,9 @@ use toml::Value;
 
 use super::sections::Role;
 use crate::http::doors::RouteLimit;
-use crate::model::{ProviderName, Quota, QuotaWindow, Symbol, Window};
+use crate::model::{ProviderName, Quota, QuotaWindow, Schedule, Symbol, Timestamp, Window};
+use crate::services::schedule;
+use crate::telemetry::logging;
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     use serde::de::Error;
@@ -58,6 +60,52 @@ pub(super) fn providers<'de, D: Deserializer<'de>>(
     let texts = Vec::<String>::deserialize(deserializer)?;
     let names = texts.iter().map(|text| ProviderName::parse(text));
     names.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+/// The provider asked first, or none. Old clients wrote `alpha_vantage` and `yahoo_finance`.
+pub(super) fn default_provider<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ProviderName>, D::Error> {
+    let text = String::deserialize(deserializer)?.replace(['_', '-'], "");
+    let text = text.strip_suffix("finance").unwrap_or(&text);
+    let name = (!text.is_empty()).then(|| ProviderName::parse(text));
+    name.transpose().map_err(serde::de::Error::custom)
+}
+
+/// An interval that a polling job may have.
+pub(super) fn job_interval<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    let interval = duration(deserializer)?;
+    let schedule = Schedule::Interval(interval);
+    schedule::check(&schedule, Timestamp::MIN).map_err(serde::de::Error::custom)?;
+    Ok(interval)
+}
+
+/// A level, in any case and also as Python names it, or a filter such as `info,tickerd=debug`.
+pub(super) fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let directives = text.split(',').map(|directive| {
+        let directive = directive.trim();
+        let known = match directive.to_ascii_lowercase().as_str() {
+            "warning" => "warn",
+            "critical" => "error",
+            level @ ("error" | "warn" | "info" | "debug" | "trace" | "off") => {
+                return Ok(level.to_owned());
+            }
+            // Without a level it would be taken for the name of a module that logs everything.
+            _ if directive.contains('=') => directive,
+            _ => return Err(directive.to_owned()),
+        };
+        Ok(known.to_owned())
+    });
+    let level = directives.collect::<Result<Vec<_>, _>>().map(|known| known.join(","));
+    level.ok().filter(|level| logging::is_filter(level)).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{text}` is no level (error, warn, info, debug, trace) and no filter like \
+             \"info,tickerd=debug\""
+        ))
+    })
 }
 
 /// Chains of single symbols, each written `BRK.B: finnhub > yahoo`.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
@@ -89,6 +90,7 @@ type FlightKey = (Symbol, Option<ProviderName>);
 pub struct Router {
     guards: Vec<Arc<Guard>>,
     options: RouterOptions,
+    chains: ArcSwap<Chains>,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
     clock: Arc<dyn Clock>,
@@ -122,7 +124,8 @@ impl Router {
         });
         let guards = guards.collect();
         let (flights, recent) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { guards, options, store, ingest, clock, flights, recent }))
+        let chains = ArcSwap::from_pointee(options.chains.clone());
+        Ok(Arc::new(Self { guards, options, chains, store, ingest, clock, flights, recent }))
     }
 
     /// Asks for a symbol now: along its fallback chain, or only the provider that is named. What
@@ -244,7 +247,12 @@ impl Router {
 
     /// The fallback chain of an asset class, those that are off included.
     pub fn chain_names(&self, class: AssetClass) -> Vec<ProviderName> {
-        self.options.chains.of_class(class).to_vec()
+        self.chains.load().of_class(class).to_vec()
+    }
+
+    /// Asks along other chains from now on.
+    pub fn set_chains(&self, chains: Chains) {
+        self.chains.store(Arc::new(chains));
     }
 
     /// An enabled provider with its limits.
@@ -278,7 +286,8 @@ impl Router {
     }
 
     fn chain(&self, symbol: &Symbol) -> Vec<Arc<Guard>> {
-        let names = self.options.chains.of(symbol).iter();
+        let chains = self.chains.load();
+        let names = chains.of(symbol).iter();
         names.filter_map(|name| self.guard(name).cloned()).collect()
     }
 
@@ -308,6 +317,7 @@ impl Router {
         symbols: &[Symbol],
         provider: Option<&ProviderName>,
     ) -> Vec<Shared<FlightFuture>> {
+        let chains = self.chains.load();
         let mut joined: Vec<Shared<FlightFuture>> = Vec::new();
         let mut groups: BTreeMap<Vec<&ProviderName>, Vec<Symbol>> = BTreeMap::new();
         let mut flights = self.flights.lock();
@@ -321,7 +331,7 @@ impl Router {
             }
             let chain = match provider {
                 Some(provider) => vec![provider],
-                None => self.options.chains.of(symbol).iter().collect(),
+                None => chains.of(symbol).iter().collect(),
             };
             let group = groups.entry(chain).or_default();
             if !group.contains(symbol) {

@@ -94,10 +94,10 @@ impl Database {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "it must end when its caller goes away")]
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        // In a task, so that it ends even when its caller goes away meanwhile: sqlx (0.9) would put
-        // the connection back into the pool within a transaction that it knows nothing of, and what
-        // others then do on it is not committed.
+        // Given up half-way, sqlx (0.9) would put the connection back into the pool within a
+        // transaction that it knows nothing of, and what others then do on it is not committed.
         let pool = self.pool.clone();
         let begun = tokio::spawn(async move { pool.begin().await }).await;
         begun.map_err(|error| StoreErrorKind::Unavailable.because(error))?.map_err(translate)

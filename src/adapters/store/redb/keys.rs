@@ -96,6 +96,13 @@ impl KeyStore for RedbStore {
     }
 
     async fn signing_secret(&self, proposed: [u8; 32]) -> Result<[u8; 32]> {
+        let kept = self.read(|schema, _| {
+            let table = schema.0.open_table(SIGNING).map_err(storage)?;
+            Ok(table.get(()).map_err(storage)?.map(|guard| guard.value()))
+        })?;
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
         self.writer
             .durable(1, move |tables| {
                 let mut table = tables.transaction.open_table(SIGNING).map_err(storage)?;
