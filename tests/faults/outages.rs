@@ -67,13 +67,17 @@ impl Own {
         let directory = self.directory.join(name);
         let pid = std::fs::read_to_string(directory.join("pid")).expect("its number");
         let pid = pid.trim().parse().expect("a number");
-        Server { directory, address, pid, child: None }
+        let polite = if name == "postgres" { "-INT" } else { "-TERM" };
+        Server { directory, address, polite, pid, child: None }
     }
 }
 
 struct Server {
     directory: PathBuf,
     address: String,
+    /// Tells it to end soon. PostgreSQL waits for its clients after TERM; Java does not hear INT when
+    /// its parents do not.
+    polite: &'static str,
     pid: u32,
     /// Once it was started again.
     child: Option<Child>,
@@ -129,7 +133,7 @@ fn is_running(pid: u32) -> bool {
 async fn disturb(victim: &Victim, server: &mut Server, n_outages: u32, random: &mut Random) {
     for outage in 0..n_outages {
         some_writes(victim).await;
-        server.take_away(if outage % 2 == 0 { "-KILL" } else { "-INT" }).await;
+        server.take_away(if outage % 2 == 0 { "-KILL" } else { server.polite }).await;
         tokio::time::sleep(Duration::from_millis(random.below(MOST_MILLIS_AWAY))).await;
         server.bring_back().await;
         victim.ask_again();
