@@ -42,6 +42,7 @@ use crate::services::plan::Planner;
 use crate::services::query::Query;
 use crate::services::quotes::Quotes;
 use crate::services::relay::Relay;
+use crate::services::retention::{Keep, Retention};
 use crate::services::route::Router;
 use crate::telemetry::metrics;
 
@@ -66,6 +67,8 @@ pub struct App {
     /// Where the configuration comes from, when it is to be read again.
     source: Option<(Sources, Loaded)>,
     demo: bool,
+    /// Where not everything is kept.
+    retention: Option<Retention>,
     lead: Lead,
     /// Where other processes write to the store, and the cache is this one's own.
     follower: Option<CacheFollower>,
@@ -176,6 +179,8 @@ impl App {
                 Arc::clone(&clock),
                 averager_settings(config),
             ),
+            retention: keep(config)
+                .map(|keep| Retention::new(Arc::clone(&store), Arc::clone(&clock), keep)),
             relay: Relay::new(store, bus, Arc::clone(&clock)),
             feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
             api: api_settings(config, demo),
@@ -282,6 +287,13 @@ impl App {
             feeds.spawn(async move { lead.run("assets", token, |turn| assets.run(turn)).await });
         }
 
+        if let Some(retention) = self.retention.filter(|_| does(Role::Relay)) {
+            let (lead, token) = (self.lead.clone(), stop.clone());
+            feeds.spawn(async move {
+                lead.run("retention", token, |turn| retention.run(turn)).await;
+            });
+        }
+
         let pipeline = CancellationToken::new();
         let mut tasks = JoinSet::new();
         if does(Role::Averager) {
@@ -360,6 +372,13 @@ fn holder(config: &Config) -> String {
         StoreBackend::Redb => "edge".into(),
         StoreBackend::Postgres => uuid::Uuid::now_v7().to_string(),
     }
+}
+
+/// How much the store keeps; none when that is everything.
+fn keep(config: &Config) -> Option<Keep> {
+    let (age, bytes) = (config.store.keep_for, config.store.keep_bytes);
+    let keep = Keep { age: (!age.is_zero()).then_some(age), bytes: (bytes > 0).then_some(bytes) };
+    (keep.age.is_some() || keep.bytes.is_some()).then_some(keep)
 }
 
 /// What the averager is told, here and wherever else averages are computed.

@@ -13,6 +13,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limiter;
 pub mod provider;
+pub mod retention;
 pub mod store;
 
 pub use audit::{AuditQuery, AuditStore, Effect};
@@ -30,6 +31,7 @@ pub use limiter::Limiter;
 pub use provider::{
     FailureClass, PriceProvider, ProviderError, ProviderProfile, QuotaWindow, Quote,
 };
+pub use retention::{Dropped, Retention};
 pub use store::{
     Appended, AverageStore, AverageTurn, AverageUpdate, ConsumerPosition, Correction,
     DeadLetterStore, LogEntry, Outbox, PriceQuery, PriceStore, Snapshot, SnapshotRecord, Snapshots,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{AssetStore, AuditStore, JobStore, KeyStore, LeaseStore, LedgerStore};
+use super::{AssetStore, AuditStore, JobStore, KeyStore, LeaseStore, LedgerStore, Retention};
 pub use crate::model::SnapshotRecord;
 use crate::model::{
     Amount, Currency, DeadLetter, MovingAverage, Observation, Order, Position, Price, PriceEvent,
@@ -362,6 +362,7 @@ pub trait Store:
     + KeyStore
     + AuditStore
     + LeaseStore
+    + Retention
     + Send
     + Sync
 {

@@ -12,6 +12,7 @@ pub mod dead_letters;
 pub mod ingest;
 pub mod lead;
 pub mod relay;
+pub mod retention;
 
 pub mod follower;
 pub mod query;
@@ -28,5 +29,6 @@ pub mod fetch;
 pub mod jobs;
 
 pub mod feed;
+pub mod forecast;
 pub mod gauges;
 pub mod health;

@@ -113,6 +113,8 @@ metrics_table! {
         "Symbols with at least one price.";
     STORE_AVERAGES = Gauge "tickerd_store_averages" []
         "Moving averages in the store.";
+    STORE_DROPPED = Counter "tickerd_store_dropped_total" ["what"]
+        "Prices and averages dropped because they are older than what is kept.";
     STORE_CONNECTIONS = Gauge "tickerd_store_pool_connections" ["state"]
         "Connections of this process to PostgreSQL: idle or used. Absent in edge mode.";
     PART_STATE = Gauge "tickerd_part_state" ["part"]
@@ -176,6 +178,12 @@ pub fn outbox_depth(depth: u64) {
 
 pub fn events_published(n_events: u64) {
     counter!(EVENTS_PUBLISHED).increment(n_events);
+}
+
+pub fn dropped(n_prices: u64, n_averages: u64) {
+    for (what, n_dropped) in [("prices", n_prices), ("averages", n_averages)] {
+        counter!(STORE_DROPPED, "what" => what).increment(n_dropped);
+    }
 }
 
 pub fn averages_stored(n_averages: u64) {

@@ -15,6 +15,7 @@ mod leases;
 mod ledger;
 mod lists;
 mod outbox;
+mod retention;
 mod snapshots;
 mod values;
 mod versions;
@@ -113,6 +114,9 @@ macro_rules! cases {
                 extremes::long_keys_and_payloads_are_kept_to_the_byte,
                 extremes::every_kind_of_symbol_and_time_source_is_kept,
                 extremes::microseconds_tell_observations_apart,
+                retention::what_is_young_enough_is_kept_as_it_is,
+                retention::dropping_makes_no_event,
+                retention::a_dropped_price_that_comes_again_is_a_new_one,
                 whole::a_fresh_store_is_empty,
                 whole::status_counts_what_is_there,
                 whole::a_closed_store_is_unavailable,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use tickerd::adapters::store::redb::{RedbOptions, RedbStore};
 use tickerd::model::{
@@ -10,8 +11,10 @@ use tickerd::model::{
     PriceId, ProviderName, RawPayload, Sequence, Symbol, TimeRange, TimeSource, Timestamp, Window,
 };
 use tickerd::ports::{
-    Appended, AverageStore, AverageUpdate, Correction, Outbox, PriceQuery, PriceStore, Store,
+    Appended, AverageStore, AverageUpdate, Correction, Outbox, PriceQuery, PriceStore,
+    Retention as _, Store, SystemClock,
 };
+use tickerd::services::retention::{Keep, Retention};
 
 use crate::averages::Random;
 
@@ -172,6 +175,43 @@ async fn confirm(store: &RedbStore, model: &mut Model, random: &mut Random) {
     }
 }
 
+/// Drops old prices. What is gone has to be old, and each price has to be there whole or not at
+/// all, which the comparison sees; the model follows.
+async fn drop_old(store: &RedbStore, model: &mut Model, random: &mut Random, clock: i64) -> u64 {
+    let cutoff = Timestamp::from_secs(random.below(clock as u64) as i64).expect("a time");
+    let mut dropped = store.drop_before(cutoff, 1).await.expect("dropped");
+    let rest = store.drop_before(cutoff, FAR).await.expect("dropped");
+    dropped.n_prices += rest.n_prices;
+    dropped.n_averages += rest.n_averages;
+    assert!(store.drop_before(cutoff, FAR).await.expect("dropped").is_nothing());
+
+    let mut gone = Vec::new();
+    for (id, versions) in &model.histories {
+        if store.history(*id).await.expect("read").is_empty() {
+            assert!(versions[0].0.observation.observed_at < cutoff, "{id} is too young to go");
+            gone.push(*id);
+        }
+    }
+    assert_eq!(dropped.n_prices, gone.len() as u64);
+    for id in gone {
+        let versions = model.histories.remove(&id).expect("known");
+        model.ids.remove(&key(&versions[0].0.observation));
+    }
+    let n_before = model.averages.len();
+    let mut kept = BTreeSet::new();
+    for name in SYMBOLS {
+        let symbol = Symbol::parse(name).expect("a symbol");
+        for window in [3, 5] {
+            let window = Window::new(window).expect("a window");
+            let stored = store.averages(&symbol, window, TimeRange::ALL, FAR).await;
+            kept.extend(stored.expect("read").into_iter().map(|it| (it.symbol, it.window, it.at)));
+        }
+    }
+    model.averages.retain(|key, _| kept.contains(key) || key.2.observed_at >= cutoff);
+    assert_eq!(dropped.n_averages, (n_before - model.averages.len()) as u64);
+    dropped.n_prices
+}
+
 async fn compare(store: &RedbStore, model: &Model, random: &mut Random, label: &str) {
     for name in SYMBOLS {
         let symbol = Symbol::parse(name).expect("a symbol");
@@ -241,6 +281,7 @@ fn open(file: &Path, unsealed_entries: u64) -> RedbStore {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_writes_are_answered_like_lists_in_memory() {
+    let mut n_dropped = 0;
     for (seed, unsealed_entries) in [(1, 0), (2, 300), (3, 2_000), (4, 1 << 20)] {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("model.redb");
@@ -249,7 +290,8 @@ async fn random_writes_are_answered_like_lists_in_memory() {
         let mut random = Random(seed);
         for step in 0..60 {
             let clock = 1_000 + step * 30;
-            match random.below(12) {
+            match random.below(13) {
+                12 => n_dropped += drop_old(&store, &mut model, &mut random, clock).await,
                 0 | 1 => change(&store, &mut model, &mut random, clock).await,
                 2 | 3 => average(&store, &mut model, &mut random).await,
                 4 => confirm(&store, &mut model, &mut random).await,
@@ -268,6 +310,55 @@ async fn random_writes_are_answered_like_lists_in_memory() {
         let waiting = store.pending(FAR).await.expect("pending");
         assert!(model.unconfirmed.iter().all(|old| waiting.iter().any(|it| it.sequence == *old)));
     }
+    assert!(n_dropped > 1_000, "only {n_dropped} old prices were dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_takes_too_much_drops_its_oldest_prices_until_the_rest_fits() {
+    const N_PRICES: u64 = 40_000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(open(&directory.path().join("full.redb"), 0));
+    let mut random = Random(6);
+    for first in (0..N_PRICES).step_by(2_000) {
+        let batch: Vec<_> = (first..first + 2_000)
+            .map(|n| {
+                let mut given = observation(&mut random, 2_000_000_000);
+                given.observed_at = Timestamp::from_secs(1_000 + n as i64).expect("a time");
+                given.raw = Some(RawPayload(format!("{{\"n\":{n}}}").into()));
+                given
+            })
+            .collect();
+        store.append(batch).await.expect("appended");
+    }
+    // One more commit seals the last.
+    store.confirm(&[]).await.expect("confirmed");
+    let newest = store.prices(PriceQuery::newest(1_000)).await.expect("listed");
+    let bytes_of_all = bytes_taken(&store).await;
+    for share in [0.8, 0.5, 0.2] {
+        let n_bytes = (bytes_of_all as f64 * share) as u64;
+        let keep = Keep { age: None, bytes: Some(n_bytes) };
+        let retention = Retention::new(store.clone(), Arc::new(SystemClock), keep);
+        for _ in 0..5 {
+            retention.drop_due().await.expect("dropped");
+        }
+        assert_eq!(store.fitting_from(n_bytes).await.expect("told"), None, "{share}");
+        let kept = store.status().await.expect("status").n_prices as f64 / N_PRICES as f64;
+        assert!((share * 0.5..=share * 1.2).contains(&kept), "{kept} are kept of {share}");
+    }
+    assert_eq!(store.prices(PriceQuery::newest(1_000)).await.expect("listed"), newest);
+}
+
+/// The least that everything fits in.
+async fn bytes_taken(store: &RedbStore) -> u64 {
+    let (mut low, mut high) = (0, 1 << 32);
+    while low < high {
+        let middle = u64::midpoint(low, high);
+        match store.fitting_from(middle).await.expect("told") {
+            Some(_) => low = middle + 1,
+            None => high = middle,
+        }
+    }
+    low
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,10 +18,10 @@ use crate::http::tls::certificates;
 #[derive(Debug, Args, Clone, Default)]
 pub(super) struct Remote {
     /// A running service, such as <http://127.0.0.1:8000>
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub(super) url: Option<String>,
     /// Its key, if it asks for one
-    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true, global = true)]
     pub(super) key: Option<String>,
 }
 

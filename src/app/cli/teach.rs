@@ -104,7 +104,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "restore",
         &[("Into an empty directory", "tickerd restore tickerd.backup --data-dir /srv/tickerd")],
     ),
-    ("compact", &[("Once much was deleted or imported, the service stopped", "tickerd compact")]),
+    (
+        "compact",
+        &[
+            ("Once much was deleted or imported, the service stopped", "tickerd compact"),
+            ("How small the file would be, and how fast it grows", "tickerd compact --dry-run"),
+        ],
+    ),
     (
         "dead-letters",
         &[

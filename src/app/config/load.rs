@@ -384,6 +384,12 @@ fn check_backends(config: &Config, errors: &mut Vec<String>) {
              postgres://user:password@host:5432/database (old name DATABASE_URL)"
         ));
     }
+    if config.store_backend() == StoreBackend::Postgres && config.store.keep_bytes > 0 {
+        errors.push(
+            "store.keep_bytes: only the edge store can tell what prices take; use store.keep_for"
+                .into(),
+        );
+    }
     if config.cache_backend() == CacheBackend::Redis && config.cache.redis_url.reveal().is_empty() {
         errors.push(format!(
             "cache.redis_url: mode {mode} caches in Redis; set it to redis://host:6379 (old name \

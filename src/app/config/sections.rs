@@ -207,6 +207,9 @@ pub struct StoreConfig {
     pub log_history: u64,
     #[serde(deserialize_with = "duration")]
     pub write_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub keep_for: Duration,
+    pub keep_bytes: u64,
 }
 
 impl StoreConfig {

@@ -229,6 +229,11 @@ pass_on! { JobStore {
     safe fn finish_run(id: JobId, holder: &str, run: JobRun) -> Option<PollJob>;
 } }
 
+pass_on! { Retention {
+    again fn drop_before(cutoff: Timestamp, limit: usize) -> Dropped;
+    safe fn fitting_from(max_bytes: u64) -> Option<Timestamp>;
+} }
+
 pass_on! { KeyStore {
     safe fn create_key(key: ApiKey) -> bool;
     safe fn keys() -> Vec<ApiKey>;

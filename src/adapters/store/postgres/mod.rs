@@ -28,6 +28,7 @@ mod jobs;
 mod keys;
 mod leases;
 mod ledger;
+mod retention;
 mod snapshot;
 mod store;
 

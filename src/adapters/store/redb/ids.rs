@@ -43,4 +43,12 @@ impl Tables<'_> {
         }
         Ok(())
     }
+
+    /// Forgets an id whose price is gone.
+    pub(super) fn disown(&mut self, id: PriceId, number: u32) -> Result<()> {
+        if low_number(id) != number || number == TOO_LARGE {
+            self.foreign_ids.remove(id.get()).map_err(storage)?;
+        }
+        Ok(())
+    }
 }

@@ -28,6 +28,7 @@ mod prices;
 
 mod averages;
 mod log;
+mod retention;
 mod seal;
 
 mod cursor;
@@ -62,7 +63,7 @@ use tokio::sync::watch;
 
 use crate::model::{AuditDraft, Sequence};
 use crate::ports::{Effect, Store, StoreError, StoreErrorKind, StoreStatus};
-pub use compact::Compacted;
+pub use compact::{Compacted, Measured};
 use heads::Heads;
 use symbols::Symbols;
 use tables::{SCHEMA_VERSION, Schema, Tables};
