@@ -178,6 +178,6 @@ async fn open_kafka(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
 }
 
 /// What a binary says that was built without a backend.
-fn missing(key: &str, feature: &str) -> anyhow::Error {
+pub(super) fn missing(key: &str, feature: &str) -> anyhow::Error {
     anyhow::anyhow!("{key}: this tickerd was built without the `{feature}` feature")
 }

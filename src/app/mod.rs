@@ -9,3 +9,4 @@ mod providers;
 pub mod reload;
 pub mod run;
 pub mod selftest;
+mod spans;

@@ -13,5 +13,6 @@ mod output;
 mod postman;
 mod references;
 mod reload;
+mod spans;
 mod telemetry;
 mod tls;
