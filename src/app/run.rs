@@ -312,11 +312,16 @@ impl App {
     /// Runs relay and averager until everything stored has its averages: the end of an import.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or the bus cannot say what is left on it.
     pub async fn drain(self, mut progress: impl FnMut(u64)) -> anyhow::Result<()> {
+        let (bus, group) = (Arc::clone(&self.parts.bus), self.averager.group().to_owned());
         self.work(async |services| {
             loop {
-                let depth = services.store.depth().await?;
+                // In the order of the way, so that nothing slips past between the two looks.
+                let mut depth = services.store.depth().await?;
+                if depth == 0 {
+                    depth = bus.lag(&group).await?.unwrap_or(0);
+                }
                 progress(depth);
                 if depth == 0 {
                     return Ok(());

@@ -55,6 +55,11 @@ impl Averager {
         Self { store, bus, clock, settings }
     }
 
+    /// The consumer group it works in.
+    pub fn group(&self) -> &str {
+        &self.settings.group
+    }
+
     /// Runs until cancelled. What is under way then is delivered again.
     pub async fn run(&self, cancel: CancellationToken) {
         let _ = cancel.run_until_cancelled(self.average_for_ever()).await;

@@ -9,6 +9,7 @@
 //! - [`backup`]: copies taken while clients write;
 //! - [`pressure`]: stores that are slow, full or away, on a [`disk`] that does as it is told;
 //! - [`shutdown`]: SIGTERM under writing clients;
+//! - [`outages`]: the servers of the full mode, taken away and brought back;
 //! - [`clock`]: a clock that is set back.
 
 mod backup;
@@ -17,6 +18,7 @@ mod disk;
 mod faulty;
 mod interleavings;
 mod kills;
+mod outages;
 mod poison;
 mod pressure;
 mod service;
@@ -26,3 +28,5 @@ mod storm;
 #[path = "../support/build.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]
 mod build;
+#[path = "../support/servers.rs"]
+mod servers;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::out::{out, remark};
 use crate::app::run::VERSION;
-use crate::app::selftest::chaos::{Plan, Report, WINDOWS, run};
+use crate::app::selftest::chaos::{Plan, Report, Servers, WINDOWS, run};
 use crate::ports::{Clock, SystemClock};
 
 #[derive(Debug, Args)]
@@ -29,6 +29,12 @@ pub(super) struct SelftestArgs {
     /// Keep the data in this PostgreSQL instead of a file, in a schema of its own that stays
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Cache in this Redis
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Carry events over this Kafka, in topics of its own that stay
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
     /// Clients that write at the same time
     #[arg(long, default_value_t = 32)]
     clients: usize,
@@ -52,9 +58,14 @@ pub(super) async fn selftest(args: SelftestArgs) -> anyhow::Result<ExitCode> {
         bail!("--clients: somebody has to write");
     }
     let plan = Plan {
+        program: std::env::current_exe().context("this program does not know where it is")?,
         n_kills: if args.chaos { args.kills } else { 0 },
         soak: args.soak,
-        postgres_url: args.postgres,
+        servers: Servers {
+            postgres_url: args.postgres,
+            redis_url: args.redis,
+            kafka_brokers: args.kafka,
+        },
         n_clients: args.clients,
         seed,
         directory,

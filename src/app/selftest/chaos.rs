@@ -30,19 +30,31 @@ const N_SYMBOLS: usize = 8;
 const LIFETIME_MILLIS: std::ops::Range<u64> = 50..500;
 /// How long the stream may take to bring the last change.
 const STREAM_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a client may wait for the answer to its last step once nothing disturbs any more.
+const LAST_ANSWER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// What a run does.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// The `tickerd` that is run.
+    pub program: PathBuf,
     pub n_kills: u32,
     /// Lets the clients write undisturbed for this long, and watches the memory of the service.
     pub soak: Option<Duration>,
-    /// The store is there, in a schema of its own, instead of a file.
-    pub postgres_url: Option<String>,
+    /// What lies there instead of in the service's own process and file.
+    pub servers: Servers,
     pub n_clients: usize,
     pub seed: u64,
     /// Where configuration, data and log are kept; must not exist.
     pub directory: PathBuf,
+}
+
+/// Servers of the full mode. A run takes a schema, keys and topics of its own there, which stay.
+#[derive(Debug, Clone, Default)]
+pub struct Servers {
+    pub postgres_url: Option<String>,
+    pub redis_url: Option<String>,
+    pub kafka_brokers: Option<String>,
 }
 
 /// How a run went.
@@ -117,6 +129,42 @@ struct Stage {
     /// Counts the kills, and by that the lives of the service.
     life: Arc<AtomicU64>,
     n_read_after_kill: Arc<AtomicU64>,
+    n_written: Arc<AtomicU64>,
+}
+
+/// The service under the clients, and what may be done to it.
+pub struct Victim {
+    nursery: Nursery,
+    running: Running,
+    address: watch::Sender<String>,
+    life: Arc<AtomicU64>,
+    n_written: Arc<AtomicU64>,
+    starts: Vec<Duration>,
+}
+
+impl Victim {
+    /// Kills it and starts it again.
+    ///
+    /// # Errors
+    /// When it had ended by itself, or does not start.
+    pub async fn kill_and_start(&mut self) -> anyhow::Result<()> {
+        self.running.kill().await?;
+        self.running = self.nursery.start().await?;
+        self.starts.push(self.running.until_ready);
+        self.address.send_replace(self.running.base.clone());
+        self.ask_again();
+        Ok(())
+    }
+
+    /// Steps of all clients that it has answered.
+    pub fn n_written(&self) -> u64 {
+        self.n_written.load(Ordering::SeqCst)
+    }
+
+    /// Makes every client read something that it was told before.
+    pub fn ask_again(&self) {
+        self.life.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Runs a plan. `progress` is told the number of kills so far.
@@ -124,17 +172,46 @@ struct Stage {
 /// # Errors
 /// When the service does not start, or ends by itself, or its store cannot be read.
 pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<Report> {
+    let mut random = Random(plan.seed);
+    let mut memory = None;
+    let report = run_under(plan, async |victim: &mut Victim| {
+        for kill in 0..plan.n_kills {
+            let lifetime =
+                LIFETIME_MILLIS.start + random.below(LIFETIME_MILLIS.end - LIFETIME_MILLIS.start);
+            tokio::time::sleep(Duration::from_millis(lifetime)).await;
+            victim.kill_and_start().await?;
+            progress(kill + 1);
+        }
+        if let Some(length) = plan.soak {
+            memory = Some(soak(&victim.running, length).await?);
+        }
+        Ok(())
+    });
+    let report = report.await?;
+    Ok(Report { memory, ..report })
+}
+
+/// Lets the clients of a plan write for as long as `disturb` takes, and compares.
+///
+/// # Errors
+/// Those of `disturb`; when the service does not start, or its store cannot be read.
+pub async fn run_under(
+    plan: &Plan,
+    disturb: impl AsyncFnOnce(&mut Victim) -> anyhow::Result<()>,
+) -> anyhow::Result<Report> {
     if plan.directory.exists() {
         bail!("{} exists already", plan.directory.display());
     }
     let started = Instant::now();
-    let nursery = Nursery::of_this(&plan.directory, &settings(plan)?)?;
-    let mut random = Random(plan.seed);
-    let mut running = nursery.start().await?;
+    let nursery = Nursery::of(&plan.program, &plan.directory, &settings(plan)?)?;
+    let running = nursery.start().await?;
     let (address, base) = watch::channel(running.base.clone());
     let stop = CancellationToken::new();
     let life = Arc::new(AtomicU64::new(0));
     let n_read_after_kill = Arc::new(AtomicU64::new(0));
+    let n_written = Arc::new(AtomicU64::new(0));
+    // Apart from the numbers that decide about the kills.
+    let mut random = Random(!plan.seed);
     let mut clients = JoinSet::new();
     for number in 0..plan.n_clients {
         let stage = Stage {
@@ -142,6 +219,7 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
             stop: stop.clone(),
             life: Arc::clone(&life),
             n_read_after_kill: Arc::clone(&n_read_after_kill),
+            n_written: Arc::clone(&n_written),
         };
         let random = Random(random.below(u64::MAX));
         clients.spawn(async move { write(number, random, &stage).await });
@@ -152,27 +230,16 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
     let (n_heard, mut n_heard_so_far) = watch::channel(0_usize);
     listener.spawn(async move { follow(address_of_stream, token, n_heard).await });
 
-    let mut starts = Vec::new();
-    for kill in 0..plan.n_kills {
-        let lifetime =
-            LIFETIME_MILLIS.start + random.below(LIFETIME_MILLIS.end - LIFETIME_MILLIS.start);
-        tokio::time::sleep(Duration::from_millis(lifetime)).await;
-        running.kill().await?;
-        running = nursery.start().await?;
-        starts.push(running.until_ready);
-        life.fetch_add(1, Ordering::SeqCst);
-        address.send_replace(running.base.clone());
-        progress(kill + 1);
-    }
-    let memory = match plan.soak {
-        Some(length) => Some(soak(&running, length).await?),
-        None => None,
-    };
+    let mut victim = Victim { nursery, running, address, life, n_written, starts: Vec::new() };
+    disturb(&mut victim).await?;
+
     stop.cancel();
     let mut journal = Journal::new();
     let mut tally = Tally::default();
     let mut contradictions = Vec::new();
-    for (author, contradiction) in clients.join_all().await {
+    let written = tokio::time::timeout(LAST_ANSWER_DEADLINE, clients.join_all()).await;
+    let written = written.context("the service takes no writes any more, after all is over")?;
+    for (author, contradiction) in written {
         tally.add(&author.tally);
         journal.extend(author.into_journal());
         contradictions.extend(contradiction);
@@ -183,6 +250,7 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
     let _ = tokio::time::timeout(STREAM_DEADLINE, all_heard).await;
     listening.cancel();
     let heard = listener.join_next().await.context("the listener is gone")???;
+    let Victim { nursery, running, mut starts, .. } = victim;
     finish(running, &nursery).await?;
     starts.sort_unstable();
     Ok(Report {
@@ -194,7 +262,7 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
         tally,
         starts,
         n_read_after_kill: n_read_after_kill.load(Ordering::SeqCst),
-        memory,
+        memory: None,
         contradictions,
     })
 }
@@ -203,10 +271,21 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(u32)) -> anyhow::Result<R
 fn settings(plan: &Plan) -> anyhow::Result<String> {
     let defaults = Sources::default().load()?.config;
     let mut text = format!("[averages]\nwindows = {WINDOWS:?}\n[log]\nlevel = \"warn\"\n");
-    if let Some(url) = &plan.postgres_url {
-        let schema = format!("selftest_{}", plan.seed);
+    let name = format!("selftest_{}", plan.seed);
+    let Servers { postgres_url, redis_url, kafka_brokers } = &plan.servers;
+    // What a killed process held is free again soon.
+    writeln!(text, "[pipeline]\nlease = \"2s\"")?;
+    if let Some(url) = postgres_url {
         writeln!(text, "[store]\nbackend = \"postgres\"\npostgres_url = {url:?}")?;
-        writeln!(text, "postgres_schema = {schema:?}")?;
+        writeln!(text, "postgres_schema = {name:?}")?;
+    }
+    if let Some(url) = redis_url {
+        writeln!(text, "[cache]\nbackend = \"redis\"\nredis_url = {url:?}")?;
+        writeln!(text, "redis_prefix = {name:?}")?;
+    }
+    if let Some(brokers) = kafka_brokers {
+        writeln!(text, "[bus]\nbackend = \"kafka\"\nkafka_brokers = {brokers:?}")?;
+        writeln!(text, "topic = {name:?}\ndead_letter_topic = \"{name}.dlq\"")?;
     }
     for name in defaults.providers.keys() {
         writeln!(text, "[providers.{name}]\nenabled = false")?;
@@ -229,6 +308,7 @@ async fn write_until_stopped(author: &mut Author, stage: &Stage) -> anyhow::Resu
     let mut life = stage.life.load(Ordering::SeqCst);
     while !stage.stop.is_cancelled() {
         client.write_next(author).await?;
+        stage.n_written.fetch_add(1, Ordering::SeqCst);
         let now = stage.life.load(Ordering::SeqCst);
         if now != life {
             life = now;
@@ -260,7 +340,7 @@ async fn follow(
 }
 
 /// Ends the last life like all others, and lets the pipeline catch up on what that left.
-async fn finish(running: Running, nursery: &Nursery) -> anyhow::Result<()> {
+async fn finish(mut running: Running, nursery: &Nursery) -> anyhow::Result<()> {
     running.kill().await?;
     let config = nursery.config()?;
     let parts = Parts::open(&config, Arc::new(SystemClock)).await?;

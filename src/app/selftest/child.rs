@@ -13,8 +13,8 @@ use crate::app::config::{Config, Sources};
 
 /// How long a start may take.
 const START_DEADLINE: Duration = Duration::from_secs(120);
-/// What stands before the address on the start card.
 const CONFIG_FILE: &str = "tickerd.toml";
+/// What stands before the address on the start card.
 const URL_LABEL: &str = "  url        ";
 
 /// How children are started.
@@ -26,15 +26,6 @@ pub struct Nursery {
 }
 
 impl Nursery {
-    /// Children of this very program; see [`Nursery::of`].
-    ///
-    /// # Errors
-    /// When the program does not know where it lies, or the directory cannot be written.
-    pub fn of_this(directory: &Path, settings: &str) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program does not know where it is")?;
-        Self::of(&program, directory, settings)
-    }
-
     /// Children of a program, whose configuration is written into `directory`.
     ///
     /// # Errors
@@ -161,7 +152,7 @@ impl Running {
     ///
     /// # Errors
     /// When it had ended by itself before, which no service should.
-    pub async fn kill(mut self) -> anyhow::Result<()> {
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the service had ended by itself: {status}");
         }
