@@ -19,7 +19,9 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tickerd::adapters::store::postgres::{OpenError, PostgresOptions, PostgresStore};
 use tickerd::model::{Observation, Sequence, Timestamp};
-use tickerd::ports::{Appended, LogEntry, Outbox, PriceQuery, PriceStore, Store, StoreErrorKind};
+use tickerd::ports::{
+    Appended, JobStore, LeaseStore, LogEntry, Outbox, PriceQuery, PriceStore, Store, StoreErrorKind,
+};
 
 use build::{corrected, observed, provider, symbol};
 
@@ -286,6 +288,50 @@ async fn what_was_accepted_is_stored_before_the_store_is_closed() {
         let again = open(&options).await;
         let stored = again.prices(PriceQuery::newest(100)).await.expect("listed");
         assert_eq!(stored.len(), n_acknowledged);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_go_away_leave_no_transaction_open() {
+    with_schema(|options| async move {
+        let options = PostgresOptions { max_connections: 2, ..options };
+        let store = open(&options).await;
+        let now = Timestamp::from_secs(1).expect("a time");
+        for micros in (0..4_000).step_by(10) {
+            let claiming = store.claim_due("gone", now, now, 1);
+            let _ = tokio::time::timeout(Duration::from_micros(micros), claiming).await;
+        }
+        // Where a transaction was left open, this is not committed and nobody else sees it.
+        for n in 0..20 {
+            let name = format!("lease {n}");
+            store.hold_lease(&name, "holder", DEADLINE).await.expect("asked");
+        }
+        let mut other = connect(&options).await;
+        let n_seen: i64 = sqlx::query_scalar("select count(*) from leases")
+            .fetch_one(&mut other)
+            .await
+            .expect("counted");
+        assert_eq!(n_seen, 20);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_prices_are_told_without_being_counted() {
+    with_schema(|options| async move {
+        let store = open(&options).await;
+        for first in (0..12_000).step_by(2_000) {
+            let batch = (first..first + 2_000).map(|secs| observed("AAPL", secs, "1"));
+            store.append(batch.collect()).await.expect("appended");
+        }
+        // Up to 10,000 are counted; PostgreSQL learns of the others a little later.
+        let told = async {
+            while store.status().await.expect("a status").n_prices != 12_000 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, told).await.expect("told in time");
     })
     .await;
 }

@@ -155,7 +155,7 @@ async fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
     match config.bus_backend() {
         BusBackend::Channel => Ok(Arc::new(ChannelBus::default())),
         BusBackend::Kafka => open_kafka(config).await,
-        BusBackend::Fluvio => anyhow::bail!(missing("bus.backend", "fluvio")),
+        BusBackend::Fluvio => open_fluvio(config).await,
     }
 }
 
@@ -166,6 +166,8 @@ async fn open_kafka(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
         topic: config.bus.topic.clone(),
         dead_letter_topic: config.bus.dead_letter_topic.clone(),
         partitions: config.bus.partitions,
+        user: Some(config.bus.kafka_user.clone()).filter(|user| !user.is_empty()),
+        password: Some(config.bus.kafka_password.reveal().to_owned()),
         ..KafkaOptions::new(config.bus.kafka_brokers.as_str())
     };
     Ok(Arc::new(KafkaBus::open(options).await.context("bus.kafka_brokers")?))
@@ -177,7 +179,34 @@ async fn open_kafka(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
     Err(missing("bus.backend", "kafka"))
 }
 
+#[cfg(feature = "fluvio")]
+async fn open_fluvio(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    use crate::adapters::bus::fluvio::{FluvioBus, FluvioOptions};
+    // Names of topics there are of a-z, 0-9 and hyphens.
+    let spelled = |topic: &str| topic.replace('.', "-");
+    let options = FluvioOptions {
+        topic: spelled(&config.bus.topic),
+        dead_letter_topic: spelled(&config.bus.dead_letter_topic),
+        partitions: config.bus.partitions,
+        ..FluvioOptions::new(config.bus.fluvio_endpoint.as_str())
+    };
+    Ok(Arc::new(FluvioBus::open(options).await.context("bus.fluvio_endpoint")?))
+}
+
+#[cfg(not(feature = "fluvio"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn open_fluvio(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    Err(missing("bus.backend", "fluvio"))
+}
+
 /// What a binary says that was built without a backend.
+#[cfg(not(all(
+    feature = "fluvio",
+    feature = "kafka",
+    feature = "otlp",
+    feature = "postgres",
+    feature = "redis"
+)))]
 pub(super) fn missing(key: &str, feature: &str) -> anyhow::Error {
     anyhow::anyhow!("{key}: this tickerd was built without the `{feature}` feature")
 }

@@ -4,6 +4,7 @@ pub mod backends;
 pub mod backup;
 pub mod cli;
 pub mod config;
+mod demo;
 pub mod migrate;
 mod providers;
 pub mod reload;

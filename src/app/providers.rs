@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use super::config::Config;
-use crate::adapters::provider::replay::Replay;
-use crate::adapters::provider::simulated::Simulated;
+use super::demo::Demo;
 use crate::adapters::provider::{ProviderSettings, REGISTRY, Secret, build as build_provider};
 use crate::model::ProviderName;
 use crate::ports::{Clock, PriceProvider};
 use crate::services::route::{Chains, RouterOptions};
-
-/// The demo's walks are the same at every start.
-pub(super) const DEMO_SEED: u64 = 42;
 
 /// The fallback chains of a configuration: the default provider first, in each that has it.
 pub(super) fn chains(config: &Config) -> Chains {
@@ -34,23 +30,15 @@ pub(super) fn chains(config: &Config) -> Chains {
 pub(super) fn build(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    demo: bool,
+    demo: Option<&Demo>,
 ) -> (Vec<Arc<dyn PriceProvider>>, RouterOptions) {
     let mut options = RouterOptions::default();
     options.guard.breaker.failures_to_open = config.breaker.failures;
     options.guard.breaker.open_for = config.breaker.open_for;
     options.seed = clock.now().as_micros().unsigned_abs();
-    if demo {
-        let replay = Replay::of_stocks(Arc::clone(clock), config.demo.interval);
-        let simulated = Simulated::new(Arc::clone(clock), DEMO_SEED);
-        let name = |provider: &dyn PriceProvider| provider.profile().name.clone();
-        options.chains = Chains {
-            stocks: vec![name(&replay), name(&simulated)],
-            crypto: vec![name(&simulated)],
-            forex: vec![name(&simulated)],
-            ..Chains::default()
-        };
-        return (vec![Arc::new(replay), Arc::new(simulated)], options);
+    if let Some(demo) = demo {
+        options.chains = demo.chains();
+        return (demo.providers(), options);
     }
     options.chains = chains(config);
     let mut providers = Vec::new();

@@ -14,17 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::backends::Parts;
 use super::backup;
 use super::config::{CacheBackend, Config, Loaded, Role, Setting, Sources, StoreBackend};
-use super::providers::DEMO_SEED;
+use super::demo::Demo;
 use super::reload::{Changeable, Reloader};
-use crate::adapters::provider::replay::Replay;
-use crate::adapters::provider::simulated::Simulated;
 use crate::http::cursor::Cursors;
 use crate::http::doors::DoorSettings;
 use crate::http::server::{ServerLimits, serve};
 use crate::http::tls::Tls;
 use crate::http::{self, ApiSettings, Services, ShownSetting};
-use crate::model::{Quota, Symbol};
-use crate::ports::{Clock, PriceProvider, Store};
+use crate::model::Quota;
+use crate::ports::Store;
 use crate::services::access::Access;
 use crate::services::assets::AssetLists;
 use crate::services::averager::{Averager, AveragerSettings};
@@ -47,9 +45,6 @@ use crate::telemetry::metrics;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The symbols that the demo simulates beside the replayed stocks.
-const SIMULATED: [&str; 5] = ["BTC-USD", "ETH-USD", "EUR/USD", "GBP/USD", "USD/JPY"];
 
 /// A service that is built and not yet running.
 pub struct App {
@@ -100,7 +95,8 @@ impl App {
             Arc::clone(&clock),
             windows.clone(),
         ));
-        let (providers, options) = super::providers::build(config, &clock, demo);
+        let played = demo.then(|| Demo::new(config, &clock));
+        let (providers, options) = super::providers::build(config, &clock, played.as_ref());
         let router = Router::open(
             providers,
             options,
@@ -147,6 +143,7 @@ impl App {
             Arc::clone(&health),
             config.averages.group.clone(),
         );
+        let feeds = played.map_or_else(Vec::new, |demo| demo.feeds(&store, &ingest));
         let cursors = Cursors::new(&signing_secret(store.as_ref()).await?);
         let recorder = recorder();
         metrics::build(VERSION, config.mode.name());
@@ -177,7 +174,7 @@ impl App {
                 averager_settings(config),
             ),
             relay: Relay::new(store, bus, Arc::clone(&clock)),
-            feeds: if demo { demo_feeds(config, &ingest, &clock) } else { Vec::new() },
+            feeds,
             api: api_settings(config, demo),
             stop_notice: config.server.stop_notice,
             limits: ServerLimits {
@@ -419,22 +416,6 @@ fn api_settings(config: &Config, demo: bool) -> ApiSettings {
         mode: config.mode.name(),
         shown: Arc::default(),
     }
-}
-
-fn demo_feeds(config: &Config, ingest: &Arc<Ingest>, clock: &Arc<dyn Clock>) -> Vec<Feed> {
-    let interval = config.demo.interval;
-    let replay = Replay::of_stocks(Arc::clone(clock), interval);
-    let simulated = Simulated::new(Arc::clone(clock), DEMO_SEED);
-    let stocks = replay.symbols();
-    let others = SIMULATED.into_iter().filter_map(|text| Symbol::parse(text).ok()).collect();
-    let sources: [(Arc<dyn PriceProvider>, Vec<Symbol>); 2] =
-        [(Arc::new(replay), stocks), (Arc::new(simulated), others)];
-    sources
-        .into_iter()
-        .map(|(provider, symbols)| {
-            Feed::new(provider, symbols, interval, Arc::clone(ingest), Arc::clone(clock))
-        })
-        .collect()
 }
 
 /// The process has one metrics recorder, whoever asks first installs it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use poem::http::{HeaderValue, StatusCode, header};
+use poem::web::Data;
 use poem::web::websocket::{
     BoxWebSocketUpgraded, CloseCode, Message, WebSocket, WebSocketConfig, WebSocketStream,
 };
@@ -18,11 +19,13 @@ use poem_openapi::registry::{
 };
 use poem_openapi::{ApiResponse, OpenApi};
 
+use super::doors::Caller;
 use super::error::ApiError;
 use super::params::{PauseParam, SequenceParam, StreamTypes, SymbolsParam, TypesParam};
 use super::{Services, Tag};
-use crate::model::Sequence;
+use crate::model::{Actor, Sequence};
 use crate::ports::{Clock, LogEntry};
+use crate::services::access::Access;
 use crate::services::live::{
     Delivery, EndReason, Filter, Live, Request, SubscribeError, Subscription,
 };
@@ -39,12 +42,17 @@ const MAX_CLIENT_MESSAGE_BYTES: usize = 4 * 1024;
 
 pub struct StreamApi {
     live: Arc<Live>,
+    access: Arc<Access>,
     clock: Arc<dyn Clock>,
 }
 
 impl StreamApi {
     pub fn new(services: &Services) -> Self {
-        Self { live: Arc::clone(&services.live), clock: Arc::clone(&services.clock) }
+        Self {
+            live: Arc::clone(&services.live),
+            access: Arc::clone(&services.access),
+            clock: Arc::clone(&services.clock),
+        }
     }
 
     async fn subscribe(
@@ -53,7 +61,8 @@ impl StreamApi {
         types: Option<TypesParam>,
         since: Option<SequenceParam>,
         conflate: Option<PauseParam>,
-    ) -> Result<Subscription, ApiError> {
+        caller: &Caller,
+    ) -> Result<Reader, ApiError> {
         let types = types.map_or(StreamTypes::ALL, |types| types.0);
         let request = Request {
             filter: Filter {
@@ -64,11 +73,13 @@ impl StreamApi {
             since: since.map(|since| since.0),
             conflate: conflate.map(|pause| pause.0),
         };
-        self.live.subscribe(request).await.map_err(|error| match error {
+        let subscription = self.live.subscribe(request).await.map_err(|error| match error {
             SubscribeError::Store(error) => error.into(),
             SubscribeError::Full(_) => unavailable("too-many-streams", &error, 5),
             SubscribeError::Stopping => unavailable("stopping", &error, 1),
-        })
+        })?;
+        let (access, clock) = (Arc::clone(&self.access), Arc::clone(&self.clock));
+        Ok(Reader { subscription, actor: caller.actor, access, clock })
     }
 }
 
@@ -87,7 +98,8 @@ impl StreamApi {
     /// place in the log of changes: sent back as `Last-Event-ID` (or `since`) the stream continues
     /// behind it without gap or double, also over a restart of the service. Where the log no longer
     /// reaches back that far, the first message is `event: reset`: read again what you know.
-    /// `event: end` says why the service closes the stream. A comment is sent every 15 s.
+    /// `event: end` says why the service closes the stream: it stops, the client is too slow, the
+    /// store fails, or the key was revoked or has expired. A comment is sent every 15 s.
     #[oai(path = "/v1/stream", method = "get", operation_id = "stream")]
     async fn stream(
         &self,
@@ -102,18 +114,19 @@ impl StreamApi {
         /// As `since`, and before it: browsers send it when they reconnect
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<SequenceParam>>,
+        caller: Data<&Caller>,
     ) -> Result<EventStream, ApiError> {
         let since = last_event_id.0.or(since.0);
         let resumed = since.is_some();
-        let subscription = self.subscribe(symbols.0, types.0, since, conflate.0).await?;
-        Ok(EventStream { subscription, clock: Arc::clone(&self.clock), resumed })
+        let reader = self.subscribe(symbols.0, types.0, since, conflate.0, &caller).await?;
+        Ok(EventStream { reader, resumed })
     }
 
     /// The messages of `/v1/stream` over a WebSocket
     ///
     /// Each is a text `{"type": …, "id": …, "data": …}`. The service closes with code 1001 when it
-    /// stops, 1008 when the client is too slow and 1011 when the store fails. What a client sends
-    /// is not read.
+    /// stops, 1008 when the client is too slow or its key was revoked or has expired, and 1011 when
+    /// the store fails. What a client sends is not read.
     #[oai(path = "/v1/ws", method = "get", operation_id = "stream_ws")]
     async fn websocket(
         &self,
@@ -126,12 +139,12 @@ impl StreamApi {
         /// Deliver at most once in this time (`250ms`), and of prices and averages only the newest
         conflate: Query<Option<PauseParam>>,
         websocket: WebSocket,
+        caller: Data<&Caller>,
     ) -> Result<Upgrade, ApiError> {
-        let subscription = self.subscribe(symbols.0, types.0, since.0, conflate.0).await?;
-        let clock = Arc::clone(&self.clock);
+        let reader = self.subscribe(symbols.0, types.0, since.0, conflate.0, &caller).await?;
         let config = WebSocketConfig::default().max_message_size(Some(MAX_CLIENT_MESSAGE_BYTES));
         let upgrade = websocket.config(config).on_upgrade(move |socket| async move {
-            if let Err(error) = talk(socket, subscription, clock).await {
+            if let Err(error) = talk(socket, reader).await {
                 tracing::debug!(%error, "a WebSocket ended early");
             }
         });
@@ -203,72 +216,83 @@ impl Outgoing {
     }
 }
 
-/// The next messages, and whether they are the last; none when it is time for a heartbeat.
-async fn next_messages(
-    subscription: &mut Subscription,
-    clock: &dyn Clock,
-) -> Option<(Vec<Outgoing>, Option<EndReason>)> {
-    let delivery = tokio::select! {
-        biased;
-        delivery = subscription.next() => delivery,
-        () = clock.sleep(HEARTBEAT) => return None,
-    };
-    let (messages, end) = match delivery {
-        Delivery::Entries(entries) => {
-            (entries.iter().map(|entry| Outgoing::entry(entry)).collect(), None)
-        }
-        Delivery::Reset { position, log_start } => {
-            (vec![Outgoing::reset(position, log_start)], None)
-        }
-        Delivery::Ended(reason) => {
-            metrics::stream_ended(reason.name());
-            (vec![Outgoing::end(subscription.delivered(), reason)], Some(reason))
-        }
-    };
-    metrics::stream_messages(messages.len() as u64);
-    Some((messages, end))
+/// A subscription, and whose it is.
+struct Reader {
+    subscription: Subscription,
+    actor: Actor,
+    access: Arc<Access>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Reader {
+    /// The next messages, and whether they are the last; none when it is time for a heartbeat.
+    async fn next(&mut self) -> Option<(Vec<Outgoing>, Option<EndReason>)> {
+        let position = self.subscription.delivered();
+        let delivery = tokio::select! {
+            biased;
+            delivery = self.subscription.next() => Some(delivery),
+            () = self.clock.sleep(HEARTBEAT) => None,
+        };
+        // A stream may outlive the key that it was opened with.
+        let (delivery, position) = if self.access.still_admits(self.actor) {
+            (delivery?, self.subscription.delivered())
+        } else {
+            // What it withholds is still to be had from the same position, with another key.
+            (Delivery::Ended(EndReason::Refused), position)
+        };
+        let (messages, end) = match delivery {
+            Delivery::Entries(entries) => {
+                (entries.iter().map(|entry| Outgoing::entry(entry)).collect(), None)
+            }
+            Delivery::Reset { position, log_start } => {
+                (vec![Outgoing::reset(position, log_start)], None)
+            }
+            Delivery::Ended(reason) => {
+                metrics::stream_ended(reason.name());
+                (vec![Outgoing::end(position, reason)], Some(reason))
+            }
+        };
+        metrics::stream_messages(messages.len() as u64);
+        Some((messages, end))
+    }
 }
 
 /// The answer of `/v1/stream`.
 pub struct EventStream {
-    subscription: Subscription,
-    clock: Arc<dyn Clock>,
+    reader: Reader,
     resumed: bool,
 }
 
 impl IntoResponse for EventStream {
     fn into_response(self) -> Response {
-        let Self { subscription, clock, resumed } = self;
+        let Self { reader, resumed } = self;
         let retry = format!("retry: {}\n", RETRY.as_millis());
-        let told = subscription.delivered();
+        let told = reader.subscription.delivered();
         // An id without data is no message: it only tells the client where it would resume. For a
         // subscription whose symbols are quiet it keeps that place within the log's reach. A client
         // that resumes has it already.
         let first = if resumed { format!("{retry}\n") } else { format!("{retry}id: {told}\n\n") };
         let first = futures_util::stream::iter([Ok::<_, Infallible>(Bytes::from(first))]);
-        let rest = futures_util::stream::unfold(Some((subscription, told)), move |state| {
-            let clock = Arc::clone(&clock);
-            async move {
-                let (mut subscription, mut told) = state?;
-                let mut text = String::new();
-                let mut ended = false;
-                match next_messages(&mut subscription, &*clock).await {
-                    None => {
-                        text.push_str(": heartbeat\n");
-                        if subscription.delivered() > told {
-                            told = subscription.delivered();
-                            let _ = writeln!(text, "id: {told}");
-                        }
-                        text.push('\n');
+        let rest = futures_util::stream::unfold(Some((reader, told)), async |state| {
+            let (mut reader, mut told) = state?;
+            let mut text = String::new();
+            let mut ended = false;
+            match reader.next().await {
+                None => {
+                    text.push_str(": heartbeat\n");
+                    if reader.subscription.delivered() > told {
+                        told = reader.subscription.delivered();
+                        let _ = writeln!(text, "id: {told}");
                     }
-                    Some((messages, end)) => {
-                        messages.iter().for_each(|message| message.write_event(&mut text));
-                        told = messages.last().map_or(told, |message| message.id);
-                        ended = end.is_some();
-                    }
+                    text.push('\n');
                 }
-                Some((Ok(Bytes::from(text)), (!ended).then_some((subscription, told))))
+                Some((messages, end)) => {
+                    messages.iter().for_each(|message| message.write_event(&mut text));
+                    told = messages.last().map_or(told, |message| message.id);
+                    ended = end.is_some();
+                }
             }
+            Some((Ok(Bytes::from(text)), (!ended).then_some((reader, told))))
         });
         Response::builder()
             .content_type("text/event-stream")
@@ -319,15 +343,11 @@ fn answer(status: u16, description: &'static str, content: Vec<MetaMediaType>) -
 }
 
 /// Serves one WebSocket until either side ends it.
-async fn talk(
-    socket: WebSocketStream,
-    mut subscription: Subscription,
-    clock: Arc<dyn Clock>,
-) -> std::io::Result<()> {
+async fn talk(socket: WebSocketStream, mut reader: Reader) -> std::io::Result<()> {
     let (mut sink, mut incoming) = socket.split();
     loop {
         let next = tokio::select! {
-            next = next_messages(&mut subscription, &*clock) => next,
+            next = reader.next() => next,
             // Read so that pings are answered and a closed connection is noticed.
             heard = incoming.next() => match heard {
                 None | Some(Ok(Message::Close(_))) => return Ok(()),
@@ -349,14 +369,19 @@ async fn talk(
             if let Some(reason) = end {
                 let code = match reason {
                     EndReason::Stopping => CloseCode::Away,
-                    EndReason::TooSlow => CloseCode::Policy,
+                    EndReason::TooSlow | EndReason::Refused => CloseCode::Policy,
                     EndReason::StoreFailed => CloseCode::Error,
                 };
                 sink.feed(Message::close_with(code, reason.name())).await?;
             }
             sink.flush().await
         };
-        tokio::time::timeout(SEND_TIMEOUT, send).await.map_err(std::io::Error::from)??;
+        tokio::select! {
+            sent = send => sent?,
+            () = reader.clock.sleep(SEND_TIMEOUT) => {
+                return Err(std::io::Error::from(std::io::ErrorKind::TimedOut));
+            }
+        }
         if end.is_some() {
             return Ok(());
         }

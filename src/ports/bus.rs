@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::PriceEvent;
+use crate::model::{DeadLetter, PriceEvent};
 
 /// A failure of a bus: it is away or refuses. Safe to retry.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +70,9 @@ pub trait EventBus: Send + Sync {
         group.to_owned()
     }
 
-    /// Puts a message on the dead-letter topic, where the bus has one.
-    async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError>;
+    /// Puts a letter on the dead-letter topic, where the bus has one: its bytes, its headers, and in
+    /// two more headers its `reason` and `attempts`.
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), BusError>;
 
     /// Where events are published: what dead letters name as their origin.
     fn topic(&self) -> &str {

@@ -365,6 +365,7 @@ pub trait Store:
     + Send
     + Sync
 {
+    /// How much there is. Cheap enough to be asked all the time: what is many may be counted about.
     async fn status(&self) -> Result<StoreStatus>;
 
     /// A cheap proof that the store answers and takes writes.

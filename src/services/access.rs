@@ -161,6 +161,20 @@ impl Access {
         Ok(Identity { actor: Actor::Key(id), role: known.key.role })
     }
 
+    /// Whether who was let in before would be let in now: their key may have been revoked, have
+    /// expired, or be the first one and have closed the door.
+    pub fn still_admits(&self, actor: Actor) -> bool {
+        let known = self.known.load();
+        match actor {
+            Actor::Local => self.is_local && known.keys.is_empty() && known.configured.is_none(),
+            Actor::ConfiguredKey => known.configured.is_some(),
+            Actor::Key(id) => {
+                known.keys.get(&id).is_some_and(|known| known.key.is_live(self.clock.now()))
+            }
+            Actor::Anonymous | Actor::Operator | Actor::System => false,
+        }
+    }
+
     /// Every key, the first created first, with its last use as this process knows it.
     ///
     /// # Errors

@@ -322,10 +322,10 @@ impl Averager {
         };
         let now = self.clock.now();
         let topic = self.bus.topic();
-        let letter = letter(delivery, message.clone(), topic, reason, attempts, now);
-        self.store.park(letter).await?;
+        let letter = letter(delivery, message, topic, reason, attempts, now);
+        self.store.park(letter.clone()).await?;
         metrics::dead_letter();
-        if let Err(BusError(error)) = self.bus.dead_letter(&message, reason).await {
+        if let Err(BusError(error)) = self.bus.dead_letter(&letter).await {
             tracing::warn!(%error, "the dead letter is in the store but not on its topic");
         }
         Ok(())

@@ -36,7 +36,8 @@ const BOOKING_TIME: Duration = Duration::from_secs(10);
 pub struct JobOptions {
     /// The name leases are taken under: the same after a restart, another for each poller.
     pub holder: String,
-    /// A dead poller's jobs move to another after this long; more than [`BOOKING_TIME`], 10 s.
+    /// A dead poller's jobs move to another after this long. What a provider has not answered
+    /// 10 s, or half of a shorter lease, before that counts as no answer.
     pub lease: Duration,
     /// How often to look for jobs that are due.
     pub tick: Duration,
@@ -271,7 +272,8 @@ impl Jobs {
             (provider, quotes.into_iter().collect::<BTreeMap<_, _>>())
         });
         let answers = futures_util::future::join_all(questions);
-        let time_left = until.since(started_at).saturating_sub(BOOKING_TIME);
+        let lease = until.since(started_at);
+        let time_left = lease.saturating_sub(BOOKING_TIME.min(lease / 2));
         let answers = tokio::select! {
             answers = answers => answers,
             () = self.clock.sleep(time_left) => Vec::new(),

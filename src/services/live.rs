@@ -115,6 +115,8 @@ pub enum EndReason {
     /// The subscriber is so slow that the log no longer reaches back to where it is.
     TooSlow,
     StoreFailed,
+    /// The subscriber would not be let in any more.
+    Refused,
 }
 
 impl EndReason {
@@ -124,6 +126,7 @@ impl EndReason {
             Self::Stopping => "stopping",
             Self::TooSlow => "too-slow",
             Self::StoreFailed => "store-unavailable",
+            Self::Refused => "refused",
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn is_filter(level: &str) -> bool {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    // What the level says wins; a scheduler that tells at `info` how it is made does not.
-    EnvFilter::try_new(format!("tokio_cron_scheduler=warn,{level}"))
+    // What the level says wins; libraries that tell at `info` how they are made do not.
+    EnvFilter::try_new(format!("tokio_cron_scheduler=warn,fluvio=warn,{level}"))
         .unwrap_or_else(|_| EnvFilter::new("info"))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tickerd::adapters::bus::channel::ChannelBus;
 use tickerd::model::{EventKind, PriceEvent, PriceId, ProviderName, Sequence};
 use tickerd::ports::bus::RawMessage;
-use tickerd::ports::{Delivery, EventBus, Positions};
+use tickerd::ports::{Delivery, EventBus, Positions, Subscription};
 use tokio::task::JoinSet;
 
 use crate::build::{observed, symbol};
@@ -51,6 +51,38 @@ fn no_positions() -> Arc<dyn Positions> {
     Arc::new(KeptPositions::default())
 }
 
+/// Reads until there are so many deliveries.
+async fn read(subscription: &mut Box<dyn Subscription>, n_deliveries: usize) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    while deliveries.len() < n_deliveries {
+        let max = n_deliveries - deliveries.len();
+        deliveries.extend(in_time(subscription.next(max)).await.expect("deliveries"));
+    }
+    deliveries
+}
+
+/// Joins with a position of one partition, reads so many deliveries and acknowledges them. Answers
+/// their offsets.
+async fn read_from(
+    bus: &Arc<dyn EventBus>,
+    position: Option<(i32, u64)>,
+    n_deliveries: usize,
+) -> Vec<u64> {
+    let positions = KeptPositions::default();
+    positions.0.lock().expect("not poisoned").extend(position);
+    let mut subscription =
+        bus.subscribe("averager", Arc::new(positions)).await.expect("subscribed");
+    let deliveries = read(&mut subscription, n_deliveries).await;
+    subscription.ack().await.expect("acknowledged");
+    deliveries.iter().map(|delivery| delivery.offset).collect()
+}
+
+/// The partition of the symbol that all events here are of.
+async fn partition(bus: &Arc<dyn EventBus>) -> i32 {
+    let mut subscription = bus.subscribe("another", no_positions()).await.expect("subscribed");
+    read(&mut subscription, 1).await[0].partition
+}
+
 fn publish(bus: &Arc<dyn EventBus>, range: std::ops::Range<u64>) -> JoinSet<bool> {
     let mut tasks = JoinSet::new();
     let bus = Arc::clone(bus);
@@ -75,13 +107,11 @@ async fn events_arrive_in_order_and_publishing_ends(bus: Arc<dyn EventBus>) {
 async fn what_is_refused_comes_again(bus: Arc<dyn EventBus>) {
     let mut subscription = bus.subscribe("averager", no_positions()).await.expect("subscribed");
     let publishing = publish(&bus, 1..4);
-    let first = in_time(subscription.next(2)).await.expect("deliveries");
+    read(&mut subscription, 2).await;
     subscription.nack().await.expect("refused");
-    let again = in_time(subscription.next(2)).await.expect("deliveries");
-    assert_eq!(delivered(&first), delivered(&again));
+    assert_eq!(delivered(&read(&mut subscription, 2).await), events(1..3));
     subscription.ack().await.expect("acknowledged");
-    let rest = in_time(subscription.next(9)).await.expect("deliveries");
-    assert_eq!(delivered(&rest), events(3..4));
+    assert_eq!(delivered(&read(&mut subscription, 1).await), events(3..4));
     subscription.ack().await.expect("acknowledged");
     assert_eq!(in_time(publishing.join_all()).await, [true]);
 }
@@ -117,8 +147,7 @@ async fn a_new_member_gets_what_the_last_did_not_acknowledge(bus: Arc<dyn EventB
         _ => Some(publish(&bus, 1..3)),
     };
     let mut second = bus.subscribe("averager", no_positions()).await.expect("subscribed");
-    let again = in_time(second.next(9)).await.expect("deliveries");
-    assert_eq!(delivered(&again), events(1..3));
+    assert_eq!(delivered(&read(&mut second, 2).await), events(1..3));
     second.ack().await.expect("acknowledged");
     if let Some(republish) = republish {
         assert_eq!(in_time(republish.join_all()).await, [true]);
@@ -160,9 +189,45 @@ async fn nobody_waits_behind_who_has_read_everything(bus: Arc<dyn EventBus>) {
     bus.check().await.expect("it answers");
 }
 
+async fn the_position_in_the_store_counts_more_than_what_was_acknowledged(bus: Arc<dyn EventBus>) {
+    bus.publish(events(1..11)).await.expect("published");
+    let partition = partition(&bus).await;
+    assert_eq!(read_from(&bus, None, 10).await, (0..10).collect::<Vec<u64>>());
+    // The store was put back to an earlier state, while the bus was told that all is done.
+    assert_eq!(read_from(&bus, Some((partition, 3)), 6).await, [4, 5, 6, 7, 8, 9]);
+}
+
+async fn without_a_position_the_group_goes_on_behind_what_it_acknowledged(bus: Arc<dyn EventBus>) {
+    bus.publish(events(1..6)).await.expect("published");
+    read_from(&bus, None, 5).await;
+    bus.publish(events(6..8)).await.expect("published");
+    assert_eq!(read_from(&bus, None, 2).await, [5, 6]);
+}
+
+async fn a_position_behind_the_end_says_that_the_topic_is_another(bus: Arc<dyn EventBus>) {
+    bus.publish(events(1..4)).await.expect("published");
+    let partition = partition(&bus).await;
+    assert_eq!(read_from(&bus, Some((partition, 1_000)), 3).await, [0, 1, 2]);
+}
+
+async fn a_position_at_the_end_waits_for_what_comes(bus: Arc<dyn EventBus>) {
+    bus.publish(events(1..4)).await.expect("published");
+    let partition = partition(&bus).await;
+    let (bus, waiting) = (&bus, read_from(&bus, Some((partition, 2)), 1));
+    let publishing = async { bus.publish(events(4..5)).await.expect("published") };
+    let (offsets, ()) = tokio::join!(waiting, publishing);
+    assert_eq!(offsets, [3]);
+}
+
+async fn positions_of_another_group_have_another_name(bus: Arc<dyn EventBus>) {
+    assert_eq!(bus.position_name("averager"), bus.position_name("averager"));
+    assert_ne!(bus.position_name("averager"), bus.position_name("another"));
+    assert!(bus.position_name("averager").contains(bus.topic()), "of another topic as well");
+}
+
 macro_rules! cases {
-    ($backend:ident: $($case:ident,)*) => {
-        mod $backend {
+    ($list:ident on $backend:ident: $($case:ident,)*) => {
+        mod $list {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
@@ -174,13 +239,24 @@ macro_rules! cases {
         }
     };
     ($backend:ident) => {
-        cases! { $backend:
+        cases! { $backend on $backend:
             events_arrive_in_order_and_publishing_ends,
             what_is_refused_comes_again,
             undecodable_bytes_are_delivered_as_such,
             a_new_member_gets_what_the_last_did_not_acknowledge,
             a_refused_crowd_comes_again_from_its_first_on,
             nobody_waits_behind_who_has_read_everything,
+        }
+    };
+    // A bus that keeps its messages can do more.
+    ($backend:ident, $kept:ident) => {
+        cases! { $backend }
+        cases! { $kept on $backend:
+            the_position_in_the_store_counts_more_than_what_was_acknowledged,
+            without_a_position_the_group_goes_on_behind_what_it_acknowledged,
+            a_position_behind_the_end_says_that_the_topic_is_another,
+            a_position_at_the_end_waits_for_what_comes,
+            positions_of_another_group_have_another_name,
         }
     };
 }
@@ -199,8 +275,17 @@ async fn kafka() -> Option<Arc<dyn EventBus>> {
     Some(crate::kafka::broker_bus().await?)
 }
 
+#[cfg(feature = "fluvio")]
+async fn fluvio() -> Option<Arc<dyn EventBus>> {
+    use tickerd::adapters::bus::fluvio::FluvioBus;
+    let options = crate::fluvio::fresh_options(&crate::fluvio::endpoint()?);
+    Some(Arc::new(FluvioBus::open(options).await.expect("the cluster answers")))
+}
+
 cases! { channel }
+#[cfg(feature = "fluvio")]
+cases! { fluvio, fluvio_kept }
 #[cfg(feature = "kafka")]
-cases! { kafka_mock }
+cases! { kafka_mock, kafka_mock_kept }
 #[cfg(feature = "kafka")]
-cases! { kafka }
+cases! { kafka, kafka_kept }

@@ -2,6 +2,9 @@
 
 #[path = "../support/build.rs"]
 mod build;
+#[cfg(feature = "fluvio")]
+#[path = "../support/fluvio.rs"]
+mod fluvio;
 #[cfg(feature = "kafka")]
 #[path = "../support/kafka.rs"]
 mod kafka;
@@ -13,7 +16,7 @@ mod postgres;
 #[cfg(feature = "redis")]
 #[path = "../support/redis.rs"]
 mod redis;
-#[cfg(any(feature = "kafka", feature = "postgres", feature = "redis"))]
+#[cfg(any(feature = "fluvio", feature = "kafka", feature = "postgres", feature = "redis"))]
 #[path = "../support/servers.rs"]
 mod servers;
 

@@ -25,17 +25,13 @@ pub(crate) struct Process {
 impl Installation {
     /// None where the servers are not offered.
     pub(crate) fn new() -> Option<Self> {
-        Self::set_up(crate::full::go_full)
+        Self::on_bus(BusBackend::Channel)
     }
 
-    /// With Kafka between the processes.
-    pub(crate) fn on_kafka() -> Option<Self> {
-        Self::set_up(go_full_on_kafka)
-    }
-
-    fn set_up(go_full: impl FnOnce(&mut Config) -> bool) -> Option<Self> {
+    /// With a bus between the processes.
+    pub(crate) fn on_bus(bus: BusBackend) -> Option<Self> {
         let mut config = Sources::default().load().expect("the defaults are valid").config;
-        if !go_full(&mut config) {
+        if !crate::full::go_full(&mut config) || !crate::full::go_on_bus(&mut config, bus) {
             return None;
         }
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -48,7 +44,11 @@ impl Installation {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
         let (store, cache, bus) = (&self.config.store, &self.config.cache, &self.config.bus);
-        let backend = if bus.backend == Some(BusBackend::Kafka) { "kafka" } else { "channel" };
+        let backend = match bus.backend {
+            Some(BusBackend::Kafka) => "kafka",
+            Some(BusBackend::Fluvio) => "fluvio",
+            _ => "channel",
+        };
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -62,6 +62,7 @@ impl Installation {
             .env("TICKERD_CACHE__REDIS_PREFIX", &cache.redis_prefix)
             .env("TICKERD_BUS__BACKEND", backend)
             .env("TICKERD_BUS__KAFKA_BROKERS", &bus.kafka_brokers)
+            .env("TICKERD_BUS__FLUVIO_ENDPOINT", &bus.fluvio_endpoint)
             .env("TICKERD_BUS__TOPIC", &bus.topic)
             .env("TICKERD_BUS__DEAD_LETTER_TOPIC", &bus.dead_letter_topic)
             .env("TICKERD_PIPELINE__LEASE", "2s")
@@ -77,7 +78,7 @@ impl Installation {
         self.start_with(roles, &[]).await
     }
 
-    /// The same with more settings.
+    /// As [`Installation::start`], with some settings changed.
     pub(crate) async fn start_with(&self, roles: &str, settings: &[(&str, &str)]) -> Process {
         let mut command = self.command(&["serve", "--port", "0", "--roles", roles]);
         command.envs(settings.iter().copied());
@@ -118,15 +119,24 @@ impl Installation {
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let mut answer = Value::Null;
-        for _ in 0..2_400 {
+        let comes = comes_true(async || {
             answer = self.get(process, path).await.1;
-            if wanted(&answer) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("{path} never answered what was awaited: {answer}");
+            wanted(&answer)
+        });
+        assert!(comes.await, "{path} never answered what was awaited: {answer}");
+        answer
     }
+}
+
+/// Waits until something is so; false when it is not by a far deadline.
+pub(crate) async fn comes_true(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    for _ in 0..2_400 {
+        if is_so().await {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    false
 }
 
 impl Process {
@@ -134,13 +144,4 @@ impl Process {
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
-}
-
-/// As [`crate::full::go_full`], with Kafka between the processes.
-fn go_full_on_kafka(config: &mut Config) -> bool {
-    let Some(brokers) = crate::servers::offered("kafka") else { return false };
-    config.bus.kafka_brokers = brokers;
-    let offered = crate::full::go_full(config);
-    config.bus.backend = Some(BusBackend::Kafka);
-    offered
 }

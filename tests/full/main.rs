@@ -7,8 +7,14 @@ mod build;
 #[path = "../support/full.rs"]
 #[expect(dead_code, reason = "every test here is about the full mode")]
 mod full;
+#[path = "../support/proxy.rs"]
+#[expect(dead_code, reason = "here a connection is whole or gone")]
+mod proxy;
 #[path = "../support/servers.rs"]
 mod servers;
+#[path = "../support/upstream.rs"]
+#[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
+mod upstream;
 
 mod installation;
 
@@ -16,3 +22,4 @@ mod doors;
 mod migrate;
 mod refusals;
 mod roles;
+mod streams;

@@ -1,10 +1,17 @@
 //! Work spread over processes, and taken over when one dies.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
+use tickerd::app::config::BusBackend;
 
-use crate::installation::{Installation, Process};
+use crate::installation::{Installation, Process, comes_true};
+use crate::upstream::{Behaviour, Canned, Upstream};
 
-/// What streams of an installation have shown: averages by time of their price.
+const TICKER: &str = r#"{"error":[],"result":{
+    "BTC/USD":{"a":["1","1","1"],"b":["1","1","1"],"c":["64000.5","0.1"],"v":["1","1"],"p":["1","1"],"t":[1,1],"l":["1","1"],"h":["1","1"],"o":"64000.0"}}}"#;
+
+/// The averages of an installation, with the times of their prices, newest first.
 async fn history(installation: &Installation, api: &Process) -> Vec<(String, String)> {
     let path = "/prices/AAPL/moving-average/history?window=5&limit=1000";
     let (status, rows) = installation.get(api, path).await;
@@ -42,9 +49,68 @@ async fn the_work_of_a_process_that_dies_moves_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn averages_are_right_while_averagers_join_leave_and_die() {
+async fn a_poller_that_dies_hands_over_its_jobs_and_nobody_polls_twice() {
+    const LEASE: Duration = Duration::from_secs(8);
+    let Some(installation) = Installation::new() else { return };
+    let upstream = Upstream::start().await;
+    upstream.on("/0/public/Ticker", Behaviour::Hangs);
+    let url = upstream.url();
+    let lease = format!("{}s", LEASE.as_secs());
+    let settings = [
+        ("TICKERD_PROVIDERS__KRAKEN__ENABLED", "true"),
+        ("TICKERD_PROVIDERS__KRAKEN__BASE_URL", &url),
+        ("TICKERD_FETCH__JOB_LEASE", &lease),
+    ];
+    let n_polls = || {
+        let requests = upstream.requests();
+        let is_poll =
+            |target: &str| target.starts_with("/0/public/Ticker?") && target.contains("pair=");
+        requests.iter().filter(|request| is_poll(&request.target)).count() as u64
+    };
+    let api = installation.start_with("api,relay,averager", &settings).await;
+    let first = installation.start_with("poller", &settings).await;
+    let job = serde_json::json!({"symbols": ["BTC-USD"], "interval": 1, "provider": "kraken"});
+    let asked = installation.http.post(format!("{}/prices/poll", api.base)).json(&job).send();
+    assert_eq!(asked.await.expect("an answer").status(), 202);
+    assert!(comes_true(async || n_polls() == 1).await, "the first poller polls");
+    let claimed = Instant::now();
+
+    let heirs = [
+        installation.start_with("poller", &settings).await,
+        installation.start_with("poller", &settings).await,
+    ];
+    upstream
+        .on("/0/public/Ticker", Behaviour::Answer(Canned::new(200, "application/json", TICKER)));
+    first.kill().await;
+
+    assert!(comes_true(async || n_polls() > 1).await, "an heir polls");
+    // A second for the way of the first request to us.
+    assert!(claimed.elapsed() > LEASE - Duration::from_secs(1), "the lease was respected");
+    let path = "/prices/poll/poll_1";
+    let job = installation.eventually(&api, path, |job| job["successes"].as_u64() >= Some(6)).await;
+    let n_polls = n_polls();
+    let (_, later) = installation.get(&api, path).await;
+    // Behind the one that died with its poller, each poll is a run, and the last may be under way.
+    let runs = |job: &Value| job["runs"].as_u64().expect("a number");
+    assert!((runs(&job)..=runs(&later) + 1).contains(&(n_polls - 1)), "{n_polls} polls: {later}");
+    drop(heirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_kafka_averages_are_right_while_averagers_join_leave_and_die() {
+    averages_are_right_while_averagers_join_leave_and_die(BusBackend::Kafka).await;
+}
+
+/// There everyone reads everything, and what is done twice has one effect.
+#[cfg(feature = "fluvio")]
+#[tokio::test(flavor = "multi_thread")]
+async fn on_fluvio_averages_are_right_while_averagers_join_leave_and_die() {
+    averages_are_right_while_averagers_join_leave_and_die(BusBackend::Fluvio).await;
+}
+
+async fn averages_are_right_while_averagers_join_leave_and_die(bus: BusBackend) {
     const SYMBOLS: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
-    let Some(installation) = Installation::on_kafka() else { return };
+    let Some(installation) = Installation::on_bus(bus) else { return };
     let api = installation.start("api,relay").await;
     let mut averagers = vec![installation.start("averager").await];
     let mut n_prices = 0;

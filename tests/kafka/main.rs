@@ -19,4 +19,3 @@ mod dead_letters;
 mod group;
 mod opening;
 mod restart;
-mod start;

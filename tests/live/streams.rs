@@ -343,3 +343,51 @@ async fn a_websocket_brings_the_same_messages() {
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1001, "stopping"));
     service.stopped().await;
 }
+
+#[tokio::test]
+async fn a_stream_ends_with_the_access_it_was_opened_with_and_withholds_nothing_for_good() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = service(&directory).await;
+    let key = async |role: &str, admin: &str| -> Value {
+        let request = service.client.post(service.url("/v1/keys")).bearer_auth(admin);
+        let body = serde_json::json!({"role": role});
+        request.json(&body).send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let text = |key: &Value| key["key"].as_str().expect("a key").to_owned();
+    let open = async |key: &str, since: &str| {
+        let request = service.client.get(service.url("/v1/stream")).bearer_auth(key);
+        let response = request.header("last-event-id", since).send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        Events { response, text: String::new() }
+    };
+    let post = async |second: u32, admin: &str| {
+        let body = format!(
+            r#"{{"symbol":"AAPL","price":{second},"timestamp":"2024-05-01T10:00:{second:02}Z"}}"#
+        );
+        let request = service.client.post(service.url("/prices")).bearer_auth(admin).body(body);
+        let answer = request.header("content-type", "application/json").send().await;
+        assert_eq!(answer.expect("an answer").status(), 201);
+    };
+
+    service.post("AAPL", "1", 1).await;
+    let mut anonymous = Events::open(&service, "", Some("0")).await;
+    assert_eq!(anonymous.next().await.expect("an event").event, "price");
+    // The first key closes the door, for those who are inside too.
+    let admin = text(&key("admin", "").await);
+    let guest = key("read", &admin).await;
+    let mut guests = open(&text(&guest), "1").await;
+    post(2, &admin).await;
+    assert_eq!(anonymous.next().await.expect("an event").json()["reason"], "refused");
+    assert_eq!(anonymous.next().await, None);
+    assert_eq!(guests.next().await.expect("an event").json()["price"], 2);
+
+    let revoke = service.url(&format!("/v1/keys/{}", guest["id"].as_str().expect("an id")));
+    service.client.delete(revoke).bearer_auth(&admin).send().await.expect("an answer");
+    post(3, &admin).await;
+    let end = guests.next().await.expect("an event");
+    assert_eq!((end.event.as_str(), &end.json()["reason"]), ("end", &"refused".into()));
+    assert_eq!(guests.next().await, None);
+    let mut again = open(&admin, &end.id).await;
+    assert_eq!(again.next().await.expect("an event").json()["price"], 3);
+    service.stopped().await;
+}

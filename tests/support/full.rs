@@ -26,8 +26,27 @@ pub(crate) fn go_full(config: &mut Config) -> bool {
     config.store.postgres_connections = 5;
     config.cache.redis_url = tickerd::adapters::provider::Secret::new(redis);
     config.cache.redis_prefix.clone_from(&name);
-    config.bus.backend = Some(BusBackend::Channel);
-    config.bus.topic = format!("{name}-events");
-    config.bus.dead_letter_topic = format!("{name}-events.dlq");
-    true
+    // Fluvio knows no underscores.
+    config.bus.topic = format!("{}-events", name.replace('_', "-"));
+    config.bus.dead_letter_topic = format!("{}.dlq", config.bus.topic);
+    match std::env::var("TICKERD_TEST_BUS").as_deref() {
+        Ok("kafka") => go_on_bus(config, BusBackend::Kafka),
+        Ok("fluvio") => go_on_bus(config, BusBackend::Fluvio),
+        _ => go_on_bus(config, BusBackend::Channel),
+    }
+}
+
+/// Points a configuration at a bus; false when it is not offered, as with [`go_full`].
+pub(crate) fn go_on_bus(config: &mut Config, backend: BusBackend) -> bool {
+    config.bus.backend = Some(backend);
+    let place = match backend {
+        BusBackend::Channel => return true,
+        BusBackend::Kafka => &mut config.bus.kafka_brokers,
+        BusBackend::Fluvio => &mut config.bus.fluvio_endpoint,
+    };
+    let offered = match backend {
+        BusBackend::Fluvio => crate::servers::offered_as("fluvio", "TICKERD_TEST_FLUVIO"),
+        _ => crate::servers::offered("kafka"),
+    };
+    offered.map(|offered| *place = offered).is_some()
 }

@@ -7,8 +7,12 @@
 /// Absent is a printed skip, or a failure when `TICKERD_TEST_REQUIRE` names the server, so that a
 /// machine that should test everything cannot pass by leaving something out.
 pub(crate) fn offered(name: &str) -> Option<String> {
-    let variable = format!("TICKERD_TEST_{}_URL", name.to_ascii_uppercase());
-    if let Some(url) = std::env::var(&variable).ok().filter(|url| !url.is_empty()) {
+    offered_as(name, &format!("TICKERD_TEST_{}_URL", name.to_ascii_uppercase()))
+}
+
+/// As [`offered`], by a variable of another name.
+pub(crate) fn offered_as(name: &str, variable: &str) -> Option<String> {
+    if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
         return Some(url);
     }
     let required = std::env::var("TICKERD_TEST_REQUIRE").unwrap_or_default();

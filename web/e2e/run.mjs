@@ -6,20 +6,23 @@
 import { openBrowser, PATIENCE_MS } from "./support.mjs";
 import { watchBrowser } from "./console.mjs";
 import { binary, Service } from "./service.mjs";
+import { restoreDeadLetters } from "./letters.mjs";
 import * as access from "./cases/access.mjs";
 import * as jobs from "./cases/jobs.mjs";
 import * as looks from "./cases/looks.mjs";
 import * as pipeline from "./cases/pipeline.mjs";
+import * as providers from "./cases/providers.mjs";
 import * as stream from "./cases/stream.mjs";
 import * as watchlist from "./cases/watchlist.mjs";
 
 const words = process.argv.slice(2);
-const cases = Object.entries({ ...watchlist, ...jobs, ...pipeline, ...access, ...stream, ...looks })
+const cases = Object.entries({ ...watchlist, ...jobs, ...providers, ...pipeline, ...access, ...stream, ...looks })
   .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 
-const browser = await openBrowser();
+if (cases.length === 0) fail(`no case has ${words.join(" or ")} in its name`);
+const browser = await openBrowser().catch(fail);
 console.log(`e2e: ${cases.length} cases against ${binary()}`);
-const service = await Service.start();
+const service = await Service.start({ before: restoreDeadLetters }).catch(fail);
 let nFailed = 0;
 for (const [name, act] of cases) {
   const started = Date.now();
@@ -43,3 +46,9 @@ await browser.close();
 await service.end();
 console.log(nFailed === 0 ? "e2e: all is as it should be" : `e2e: ${nFailed} of ${cases.length} cases failed`);
 process.exit(nFailed === 0 ? 0 : 1);
+
+/** Without a browser or a service there is nothing to test: one sentence, and not a failure a case. */
+function fail(reason) {
+  console.error(`e2e: ${reason.message ?? reason}`);
+  process.exit(1);
+}

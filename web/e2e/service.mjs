@@ -25,11 +25,15 @@ export class Service {
   /** The last lines that the service wrote, for when a case fails. */
   log = [];
 
-  /** `settings` are environment variables: TICKERD_SECTION__KEY. Nothing else is inherited. */
-  static async start({ args = ["--demo"], settings = {} } = {}) {
+  /**
+   * `settings` are environment variables: TICKERD_SECTION__KEY. Nothing else is inherited.
+   * `before` may fill the data directory before it is opened.
+   */
+  static async start({ args = ["--demo"], settings = {}, before = () => {} } = {}) {
     const service = new Service();
     service.#args = args;
     service.#settings = settings;
+    await before(service);
     await service.start();
     return service;
   }
@@ -55,6 +59,15 @@ export class Service {
       if (address) this.#port = Number(address[1]);
       return this.#port && (await fetch(`${this.url}/ready`).then((answer) => answer.ok, () => false));
     });
+    await this.#hasDashboard();
+  }
+
+  /** What stands in for the dashboard looks like none of its pages: no case need wait for one. */
+  async #hasDashboard() {
+    const page = await fetch(this.url).then((answer) => answer.text());
+    if (page.includes('<script type="module"')) return;
+    const reason = /<p>(This binary was built without it: [^<]*)<\/p>/.exec(page)?.[1] ?? `its page is ${JSON.stringify(page.slice(0, 200))}`;
+    throw new Error(`${binary()} has no dashboard to test. ${reason} Run \`npm run build\` to see what is wrong, then \`touch build.rs && cargo build\`.`);
   }
 
   /** Runs another verb of the same binary on the same data; answers what it printed. */

@@ -41,7 +41,8 @@ export function createApi(market, { key } = {}) {
     ["GET", "/v1/bars/:symbol", ({ params, query }) => {
       const secs = SECS[query.get("interval") ?? "1m"];
       if (!secs) fail(422, "invalid-query", "an interval is one of " + Object.keys(SECS).join(", "));
-      return market.bars(known(params.symbol), secs, Date.parse(query.get("from") ?? ago(secs * 300)));
+      const bars = market.bars(known(params.symbol), secs, Date.parse(query.get("from") ?? ago(secs * 300)));
+      return { symbol: params.symbol, interval: query.get("interval") ?? "1m", bars };
     }],
     ["GET", "/prices", ({ query }) => {
       const one = known(query.get("symbol"));

@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Dialog } from "./components/dialog";
+import { FreshKey } from "./components/fresh-key";
 import { lazy } from "./components/lazy";
 import { StreamStatus } from "./components/stream-status";
 import { SymbolSearch } from "./components/symbol-search";
@@ -71,6 +72,7 @@ export function App() {
       <Navigation place="foot" />
       <Toast />
       {helpOpen.value && <Help />}
+      <FreshKey />
     </>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compare, display, displaySigned, percentOf, round, sign, subtract } from "../src/lib/decimal";
+import { axisPlaces, compare, display, displaySigned, percentOf, round, sign, subtract } from "../src/lib/decimal";
 
 const ENGLISH = { group: ",", decimal: "." };
 
@@ -24,6 +24,14 @@ describe("exact decimals", () => {
     ["1", "1.00", "0.00"],
     ["0.1", "0.3", "-0.2"],
   ])("%s - %s = %s", (a, b, expected) => expect(subtract(a, b)).toBe(expected));
+
+  it.each([
+    [["538.45", "702.1", "430.4703"], 2],
+    [["1.12012", "1.1302"], 4],
+    [["0.00001234", "0.00001301"], 8],
+    [["149.1"], 2],
+    [[], 2],
+  ])("an axis over %j has %i places", (values, expected) => expect(axisPlaces(values)).toBe(expected));
 
   it("compares by value, not by text", () => {
     expect(compare("1.0", "1")).toBe(0);

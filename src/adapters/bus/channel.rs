@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::message;
 use crate::codec::event;
-use crate::model::PriceEvent;
+use crate::model::{DeadLetter, PriceEvent};
 use crate::ports::bus::RawMessage;
 use crate::ports::{BusError, Delivery, EventBus, Positions, Subscription};
 
@@ -85,7 +85,7 @@ impl EventBus for ChannelBus {
         Ok(Box::new(ChannelSubscription { receiver, batches: VecDeque::new(), n_delivered: 0 }))
     }
 
-    async fn dead_letter(&self, _message: &RawMessage, _reason: &str) -> Result<(), BusError> {
+    async fn dead_letter(&self, _letter: &DeadLetter) -> Result<(), BusError> {
         Ok(())
     }
 

@@ -13,3 +13,12 @@ pub(super) fn of_event(event: &PriceEvent) -> RawMessage {
         headers: vec![("type".into(), event.kind.name().into())],
     }
 }
+
+/// The message of a dead letter: the original bytes and headers, and why it was given up.
+#[cfg(any(feature = "fluvio", feature = "kafka"))]
+pub(super) fn of_letter(letter: &crate::model::DeadLetter) -> RawMessage {
+    let mut headers = letter.headers.clone();
+    headers.push(("reason".into(), letter.reason.clone()));
+    headers.push(("attempts".into(), letter.attempts.to_string()));
+    RawMessage { key: letter.key.clone(), payload: letter.payload.clone(), headers }
+}

@@ -3,5 +3,7 @@
 mod message;
 
 pub mod channel;
+#[cfg(feature = "fluvio")]
+pub mod fluvio;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rust_decimal::Decimal;
 
 use super::QuoteResults;
-use crate::model::{Amount, AssetClass, ProviderName, Symbol, TimeSource};
+use crate::model::{Amount, AssetClass, ProviderName, Symbol, TimeSource, Timestamp};
 use crate::ports::Clock;
 use crate::ports::provider::{
     Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, Quote,
@@ -45,10 +46,30 @@ impl Simulated {
         Self { profile, clock, walks: Mutex::default(), seed }
     }
 
-    fn quote(&self, symbol: &Symbol) -> Result<Quote, ProviderError> {
+    /// Walks `n_moments` times `n_steps` steps and answers where that led each time, as if the
+    /// moments had been `spacing` apart and the last of them were one spacing ago; oldest first.
+    pub fn past(
+        &self,
+        symbols: &[Symbol],
+        n_moments: u32,
+        spacing: Duration,
+        n_steps: u32,
+    ) -> Vec<Quote> {
+        let now = self.clock.now();
+        let moments = (1..=n_moments).rev().map(|back| now.minus(spacing.saturating_mul(back)));
+        moments
+            .flat_map(|at| {
+                symbols.iter().filter_map(move |symbol| self.walk(symbol, n_steps, at).ok())
+            })
+            .collect()
+    }
+
+    fn walk(&self, symbol: &Symbol, n_steps: u32, at: Timestamp) -> Result<Quote, ProviderError> {
         let mut walks = self.walks.lock();
         let walk = walks.entry(symbol.clone()).or_insert_with(|| Walk::starting(symbol, self.seed));
-        walk.step();
+        for _ in 0..n_steps {
+            walk.step();
+        }
         let price = Amount::try_from(walk.price)
             .map_err(|error| ProviderError::new(FailureClass::NoPrice, error.to_string()))?;
         let change = walk.price - walk.start;
@@ -59,7 +80,7 @@ impl Simulated {
             percent_change: Some((change * Decimal::ONE_HUNDRED / walk.start).round_dp(4)),
             volume: None,
             currency: symbol.default_currency(),
-            observed_at: self.clock.now(),
+            observed_at: at,
             time_source: TimeSource::Received,
             raw: None,
         })
@@ -77,6 +98,9 @@ impl Walk {
         let price = match symbol.asset_class() {
             AssetClass::Stock => Decimal::from(50) + fraction / Decimal::from(4),
             AssetClass::Crypto => Decimal::from(2_000) + fraction * Decimal::from(50),
+            AssetClass::Forex if symbol.default_currency().as_str() == "JPY" => {
+                Decimal::from(100) + fraction / Decimal::from(20)
+            }
             AssetClass::Forex => Decimal::ONE + fraction / Decimal::from(4_000),
         };
         Self { start: price, price, random }
@@ -108,7 +132,8 @@ impl PriceProvider for Simulated {
     }
 
     async fn quotes(&self, symbols: &[Symbol]) -> Result<QuoteResults, ProviderError> {
-        Ok(symbols.iter().map(|symbol| (symbol.clone(), self.quote(symbol))).collect())
+        let now = self.clock.now();
+        Ok(symbols.iter().map(|symbol| (symbol.clone(), self.walk(symbol, 1, now))).collect())
     }
 
     async fn assets(&self, _class: AssetClass) -> Result<Vec<Asset>, ProviderError> {
@@ -119,7 +144,6 @@ impl PriceProvider for Simulated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
     use crate::ports::ManualClock;
 
     #[test]
@@ -129,11 +153,25 @@ mod tests {
         let walk = |seed| {
             let simulated = Simulated::new(clock.clone(), seed);
             (0..5_000)
-                .map(|_| simulated.quote(&bitcoin).expect("a quote").price)
+                .map(|_| simulated.walk(&bitcoin, 1, clock.now()).expect("a quote").price)
                 .collect::<Vec<_>>()
         };
         assert_eq!(walk(7), walk(7));
         assert_ne!(walk(7), walk(8));
         assert!(walk(7).iter().all(|price| !price.is_zero()));
+    }
+
+    #[test]
+    fn the_past_leads_up_to_now_and_the_walk_goes_on_from_there() {
+        let start = Timestamp::parse("2024-05-01").expect("a time");
+        let simulated = Simulated::new(Arc::new(ManualClock::at(start)), 7);
+        let bitcoin = Symbol::parse("BTC-USD").expect("a symbol");
+        let minute = Duration::from_secs(60);
+        let past = simulated.past(std::slice::from_ref(&bitcoin), 3, minute, 10);
+        let times: Vec<_> = past.iter().map(|quote| quote.observed_at).collect();
+        assert_eq!(times, [3, 2, 1].map(|back| start.minus(minute * back)));
+        let other = Simulated::new(Arc::new(ManualClock::at(start)), 7);
+        let walked = other.walk(&bitcoin, 31, start).expect("a quote");
+        assert_eq!(simulated.walk(&bitcoin, 1, start).expect("a quote"), walked);
     }
 }

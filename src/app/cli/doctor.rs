@@ -49,7 +49,7 @@ struct Step {
 pub(super) async fn doctor(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = args.common.load(Vec::new())?.config;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (enabled, options) = providers::build(&config, &clock, false);
+    let (enabled, options) = providers::build(&config, &clock, None);
     let mut report = Vec::new();
     let mut all_well = true;
     for provider in enabled {

@@ -47,11 +47,15 @@ impl Setting {
     /// The value as it may be shown: keys are masked.
     pub fn shown(&self, key: &str) -> Value {
         match &self.value {
-            Value::String(text) if key.ends_with("api_key") && !text.is_empty() => "***".into(),
+            Value::String(text) if is_secret(key) && !text.is_empty() => "***".into(),
             Value::String(text) if key.ends_with("_url") => without_password(text).into(),
             value => value.clone(),
         }
     }
+}
+
+fn is_secret(key: &str) -> bool {
+    key.ends_with("api_key") || key.ends_with("password")
 }
 
 /// `scheme://user:password@host` with the password masked.
@@ -396,6 +400,13 @@ fn check_backends(config: &Config, errors: &mut Vec<String>) {
             "bus.kafka_brokers: mode {mode} publishes to Kafka; set it to host:9092 (old name \
              KAFKA_BOOTSTRAP_SERVERS), or bus.backend = \"channel\""
         )),
+        BusBackend::Kafka
+            if config.bus.kafka_user.is_empty()
+                != config.bus.kafka_password.reveal().is_empty() =>
+        {
+            errors
+                .push("bus.kafka_user, bus.kafka_password: one is no use without the other".into());
+        }
         BusBackend::Fluvio if config.bus.fluvio_endpoint.is_empty() => {
             errors.push("bus.fluvio_endpoint: bus.backend is fluvio; set it to host:9003".into());
         }

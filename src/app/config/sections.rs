@@ -234,6 +234,8 @@ pub struct BusConfig {
     #[serde(deserialize_with = "unless_auto")]
     pub backend: Option<BusBackend>,
     pub kafka_brokers: String,
+    pub kafka_user: String,
+    pub kafka_password: Secret,
     pub fluvio_endpoint: String,
     pub topic: String,
     pub dead_letter_topic: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tickerd::model::PriceEvent;
+use tickerd::model::{DeadLetter, PriceEvent};
 use tickerd::ports::bus::{Positions, RawMessage};
 use tickerd::ports::{BusError, Delivery, EventBus, Subscription};
 
@@ -48,9 +48,9 @@ impl EventBus for Faulty<dyn EventBus> {
         Ok(Box::new(FaultySubscription { inner, bus }))
     }
 
-    async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError> {
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), BusError> {
         self.refuse()?;
-        self.inner.dead_letter(message, reason).await
+        self.inner.dead_letter(letter).await
     }
 
     fn topic(&self) -> &str {

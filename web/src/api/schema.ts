@@ -626,7 +626,8 @@ export interface paths {
          *     place in the log of changes: sent back as `Last-Event-ID` (or `since`) the stream continues
          *     behind it without gap or double, also over a restart of the service. Where the log no longer
          *     reaches back that far, the first message is `event: reset`: read again what you know.
-         *     `event: end` says why the service closes the stream. A comment is sent every 15 s.
+         *     `event: end` says why the service closes the stream: it stops, the client is too slow, the
+         *     store fails, or the key was revoked or has expired. A comment is sent every 15 s.
          */
         get: operations["stream"];
         put?: never;
@@ -664,8 +665,8 @@ export interface paths {
         /**
          * The messages of `/v1/stream` over a WebSocket
          * @description Each is a text `{"type": …, "id": …, "data": …}`. The service closes with code 1001 when it
-         *     stops, 1008 when the client is too slow and 1011 when the store fails. What a client sends
-         *     is not read.
+         *     stops, 1008 when the client is too slow or its key was revoked or has expired, and 1011 when
+         *     the store fails. What a client sends is not read.
          */
         get: operations["stream_ws"];
         put?: never;
@@ -1033,7 +1034,7 @@ export interface components {
             cron?: string | null;
             /**
              * Format: uint64
-             * @description Seconds between two runs; either this or `cron`
+             * @description Seconds between two runs; with neither this nor `cron` what `fetch.job_interval` says
              */
             interval?: number | null;
             name?: string | null;
@@ -1293,6 +1294,8 @@ export interface components {
             readonly demo: boolean;
             /** @description `edge` or `full` */
             readonly mode: string;
+            /** @description Nobody needs a key: only this machine can reach the service, and there is no key yet */
+            readonly open: boolean;
             /**
              * Format: uint64
              * @description Events committed and not yet safely on the bus
@@ -1752,7 +1755,6 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
-                /** @description Behind this job */
                 cursor?: string;
                 limit?: number;
             };
@@ -1762,8 +1764,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1926,11 +1931,11 @@ export interface operations {
     assets: {
         parameters: {
             query?: {
-                /** @description How many to leave out: the `count` of earlier pages */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
                 /** @description Part of a symbol or name */
                 q?: string;
+                skip?: number;
             };
             header?: never;
             path: {
@@ -1941,8 +1946,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One page */
             200: {
                 headers: {
+                    /** @description The next page, if there is one */
+                    LINK?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1958,8 +1966,7 @@ export interface operations {
                 action?: string;
                 /** @description Only what this actor did */
                 actor?: string;
-                /** @description Only entries before this sequence */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;
@@ -2033,8 +2040,7 @@ export interface operations {
     list_dead_letters: {
         parameters: {
             query?: {
-                /** @description Behind this letter */
-                cursor?: number;
+                cursor?: string;
                 limit?: number;
             };
             header?: never;

@@ -37,10 +37,15 @@ export function State({ tone, children, title }: { tone: Tone; children: Compone
   );
 }
 
+const BADGE_TITLES: Record<string, string | undefined> = {
+  replay: "Real prices of past years, played back as if they were live",
+  simulated: "Invented prices, not a market",
+};
+
 export function ProviderBadge({ name }: { name: string | undefined }) {
   if (!name) return null;
   const invented = isInvented(name);
-  return <span class={invented ? "badge badge-invented" : "badge"} title={invented ? "Invented prices, not a market" : "The provider of this price"}>{name}</span>;
+  return <span class={invented ? "badge badge-invented" : "badge"} title={BADGE_TITLES[name] ?? "The provider of this price"}>{name}</span>;
 }
 
 export function Meter({ label, used, limit, note }: { label: string; used: number; limit: number; note: string }) {

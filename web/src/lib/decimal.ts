@@ -80,6 +80,14 @@ export function places(value: Decimal): number {
   return parts(value).scale;
 }
 
+/** Decimal places for the labels of an axis: what the values have, but no more than tells hundredths of their range apart. */
+export function axisPlaces(values: readonly Decimal[]): number {
+  const pixels = values.map(toPixels);
+  const range = Math.max(...pixels) - Math.min(...pixels);
+  const enough = range > 0 ? Math.max(2, Math.ceil(2 - Math.log10(range))) : Infinity;
+  return Math.min(enough, Math.max(2, ...values.map(places)));
+}
+
 /** A float for drawing. Never shown as a number. */
 export function toPixels(value: Decimal): number {
   return Number(value);

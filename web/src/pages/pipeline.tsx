@@ -78,7 +78,7 @@ function Flow() {
       <Figure name="Relay" title="Events published to the bus">{perSecond("published")}</Figure>
       {last?.sample.has(QUANTITIES.lag) && <Figure name="Lag" title="Published events that the averager has not committed">{depth("lag")}</Figure>}
       <Figure name="Averages" title="Moving averages written, all windows together">{perSecond("averages")}</Figure>
-      <Figure name="This page" title="Stream messages received since the page was opened">{count(received.value)}</Figure>
+      <Figure name="Seen here" title="Stream messages that this page received since it was opened">{count(received.value)}</Figure>
     </dl>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { ErrorNote } from "../components/basics";
 import { say } from "../components/toast";
 import { href, navigate, route } from "../router";
-import { keyWanted, signIn } from "../state/session";
+import { keyWanted, signedIn, signIn } from "../state/session";
 
 export function SignIn() {
   const [error, setError] = useState<unknown>();
@@ -31,7 +31,7 @@ export function SignIn() {
   return (
     <div class="sign-in">
       <h1>Sign in</h1>
-      <p>{keyWanted.value ? "The service asks for an API key before it answers." : "A key with more rights shows and allows more."}</p>
+      <p>{reason()}</p>
       <form onSubmit={submit} class="stack">
         <label>
           API key
@@ -46,6 +46,11 @@ export function SignIn() {
       </p>
     </div>
   );
+}
+
+function reason(): string {
+  if (!keyWanted.value) return "A key with more rights shows and allows more.";
+  return signedIn.value ? "The key of this tab is not accepted any more: it was revoked, or has expired." : "The service asks for an API key before it answers.";
 }
 
 async function prove(key: string): Promise<void> {

@@ -11,6 +11,7 @@ import { chainState } from "../lib/audit";
 import { bytes, count } from "../lib/count";
 import { instant } from "../lib/time";
 import { now } from "../state/now";
+import { freshKey, signedIn, signIn } from "../state/session";
 import { system } from "../state/system";
 
 export default function SystemPage() {
@@ -76,7 +77,6 @@ function keyState({ revoked_at, expires_at }: ApiKey) {
 function Keys() {
   const keys = useResource("keys", () => ask("load the keys", api.GET("/v1/keys")), 15_000);
   const [creating, setCreating] = useState(false);
-  const [shown, setShown] = useState<string>();
   const [doomed, setDoomed] = useState<ApiKey>();
 
   async function revoke({ id }: ApiKey) {
@@ -111,23 +111,15 @@ function Keys() {
           </table>
         </div>
       )}
-      {creating && <NewKey onClose={() => setCreating(false)} onCreated={(key) => (setShown(key), keys.reload())} />}
-      {shown && (
-        <Dialog title="The new key" onClose={() => setShown(undefined)}>
-          <p>This is the only time it is shown. Keep it where you keep secrets.</p>
-          <pre class="secret" tabIndex={0}>{shown}</pre>
-          <div class="actions">
-            <button type="button" onClick={() => void navigator.clipboard.writeText(shown).then(() => say("Copied."), complain)}>Copy</button>
-            <button type="button" class="primary" onClick={() => setShown(undefined)}>I have it</button>
-          </div>
-        </Dialog>
-      )}
+      {creating && <NewKey onClose={() => setCreating(false)} onCreated={keys.reload} />}
       {doomed && <Confirm title={`Revoke ${doomed.name ?? doomed.id}?`} verb="Revoke the key" onConfirm={() => revoke(doomed)} onClose={() => setDoomed(undefined)}>Whoever uses it is refused from now on. This cannot be undone.</Confirm>}
     </section>
   );
 }
 
-function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(key: string): void }) {
+function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(): void }) {
+  // Nobody else may make keys, so without one of our own the door is still open: this key closes it.
+  const first = !signedIn.value;
   const [error, setError] = useState<unknown>();
   async function submit(event: SubmitEvent) {
     event.preventDefault();
@@ -138,7 +130,9 @@ function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(key: string
     try {
       const { key } = await ask("create the key", api.POST("/v1/keys", { body }));
       onClose();
-      onCreated(key);
+      if (first) signIn(key);
+      freshKey.value = key;
+      onCreated();
     } catch (problem) {
       setError(problem);
     }
@@ -148,8 +142,13 @@ function NewKey({ onClose, onCreated }: { onClose(): void; onCreated(key: string
       <form class="stack" onSubmit={submit}>
         <label>Name <input name="name" autofocus maxLength={80} placeholder="who or what will use it" /></label>
         <label>Role
-          <select name="role"><option value="read">read: see prices</option><option value="write">write: add prices and jobs too</option><option value="admin">admin: everything</option></select>
+          <select name="role">
+            {!first && <option value="read">read: see prices</option>}
+            {!first && <option value="write">write: add prices and jobs too</option>}
+            <option value="admin">admin: everything</option>
+          </select>
         </label>
+        {first && <p class="muted">From this first key on the service asks everybody for one, so it is an administrator's. This tab is signed in with it.</p>}
         <label>Days until it expires, 0 for never <input name="days" type="number" min={0} max={3650} defaultValue="90" /></label>
         {error !== undefined && <ErrorNote error={error} />}
         <div class="actions"><button type="button" onClick={onClose}>Cancel</button><button type="submit" class="primary">Create</button></div>
@@ -201,13 +200,18 @@ function Configuration() {
           <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Origin</th></tr></thead>
           <tbody>
             {config.map(({ key, value, origin }) => (
-              <tr key={key}><td><code>{key}</code></td><td>{typeof value === "string" ? value : JSON.stringify(value)}</td><td class={origin === "default" ? "muted" : ""}>{origin}</td></tr>
+              <tr key={key}><td><code>{key}</code></td><td>{settingText(value)}</td><td class={origin === "default" ? "muted" : ""}>{origin}</td></tr>
             ))}
           </tbody>
         </table>
       </div>
     </section>
   );
+}
+
+function settingText(value: unknown) {
+  if (value === "" || (Array.isArray(value) && value.length === 0)) return <span class="muted">none</span>;
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function About() {

@@ -10,6 +10,9 @@ const key = signal<string | null>(sessionStorage.getItem(PLACE));
 /** The service refused a request for want of a (valid) key: pages give way to the sign-in form. */
 export const keyWanted = signal(false);
 
+/** A key that was just made, until its maker has it. */
+export const freshKey = signal<string | undefined>(undefined);
+
 /** Counts sign-ins and sign-outs: what one key was refused, another may see. */
 export const keyChanges = signal(0);
 

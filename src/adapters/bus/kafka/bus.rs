@@ -15,7 +15,7 @@ use super::opening::{Observer, OpenError, connect};
 use super::options::KafkaOptions;
 use super::subscription::KafkaSubscription;
 use crate::adapters::bus::message;
-use crate::model::PriceEvent;
+use crate::model::{DeadLetter, PriceEvent};
 use crate::ports::bus::RawMessage;
 use crate::ports::{BusError, EventBus, Positions, Subscription};
 
@@ -140,6 +140,10 @@ impl EventBus for KafkaBus {
         format!("{group}@kafka/{}/{}", self.cluster, self.options.topic)
     }
 
+    fn topic(&self) -> &str {
+        &self.options.topic
+    }
+
     async fn lag(&self, group: &str) -> Result<Option<u64>, BusError> {
         let mut config = self.options.client();
         config.set("group.id", group);
@@ -169,10 +173,8 @@ impl EventBus for KafkaBus {
         .await
     }
 
-    async fn dead_letter(&self, message: &RawMessage, reason: &str) -> Result<(), BusError> {
-        let mut letter = message.clone();
-        letter.headers.push(("reason".into(), reason.to_owned()));
-        self.send(&self.options.dead_letter_topic, &[letter]).await
+    async fn dead_letter(&self, letter: &DeadLetter) -> Result<(), BusError> {
+        self.send(&self.options.dead_letter_topic, &[message::of_letter(letter)]).await
     }
 
     async fn check(&self) -> Result<(), BusError> {

@@ -94,8 +94,13 @@ impl Database {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "it must end when its caller goes away")]
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        self.pool.begin().await.map_err(translate)
+        // Given up half-way, sqlx (0.9) would put the connection back into the pool within a
+        // transaction that it knows nothing of, and what others then do on it is not committed.
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin().await }).await;
+        begun.map_err(|error| StoreErrorKind::Unavailable.because(error))?.map_err(translate)
     }
 
     /// Tells watchers that everything up to `sequence` is committed. Never runs backwards.
@@ -114,20 +119,40 @@ impl Database {
     }
 }
 
+/// How many rows of a table are counted one by one.
+const COUNTED: i64 = 10_000;
+
 #[async_trait]
 impl Store for PostgresStore {
     async fn status(&self) -> Result<StoreStatus> {
         let counts = self.db.within(async {
             sqlx::query(
-                "select (select count(*) from symbols), \
-                        (select count(*) from prices where not deleted), \
-                        (select count(*) from averages), \
+                // Metrics ask often. So what is many is not counted: PostgreSQL knows about how many.
+                "with kept as ( \
+                     select oid, coalesce(inhparent, oid) as whole, \
+                            greatest(n_live_tup, reltuples, 0)::bigint as n_rows \
+                       from pg_catalog.pg_class \
+                       left join pg_catalog.pg_inherits on inhrelid = oid \
+                       left join pg_catalog.pg_stat_all_tables on relid = oid \
+                      where relnamespace = current_schema()::regnamespace and relkind = 'r' \
+                 ), few as ( \
+                     select 'prices'::regclass as whole, count(*) as n \
+                       from (select from prices where not deleted limit $1) as first_ones \
+                     union all \
+                     select 'averages'::regclass, count(*) \
+                       from (select from averages limit $1) as first_ones \
+                 ), counts as ( \
+                     select whole, case when n < $1 then n else greatest(n, \
+                                (select sum(n_rows) from kept where kept.whole = few.whole)) end as n \
+                       from few \
+                 ) \
+                 select (select count(*) from symbols), \
+                        (select n::bigint from counts where whole = 'prices'::regclass), \
+                        (select n::bigint from counts where whole = 'averages'::regclass), \
                         (select count(*) from dead_letters), \
-                        (select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint \
-                           from pg_catalog.pg_class \
-                          where relnamespace = current_schema()::regnamespace \
-                            and relkind in ('r', 'p'))",
+                        (select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from kept)",
             )
+            .bind(COUNTED)
             .fetch_one(&self.db.pool)
             .await
             .map_err(translate)

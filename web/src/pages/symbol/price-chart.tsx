@@ -7,7 +7,7 @@ import {
   type IChartApi, type IPriceLine, type ISeriesApi, type Time, type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "preact/hooks";
-import { display, places, toPixels } from "../../lib/decimal";
+import { axisPlaces, display, toPixels } from "../../lib/decimal";
 import { averagePoints, drawn, fromBar, grow, type Candle, type Interval } from "../../lib/candles";
 import { api, ask } from "../../api/client";
 import { loadBars } from "../../state/bars";
@@ -31,6 +31,9 @@ interface Props {
 
 const BARS_SHOWN = 300;
 const AVERAGES_LOADED = 1000;
+const NARROWEST_BAR = 6;
+const WIDEST_BAR = 24;
+const ROOM_AT_RIGHT = 4;
 
 export default function PriceChart({ symbol, interval, style, windows, onLegend, onLoaded, turn }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -111,6 +114,7 @@ class Drawing {
   #candles = new Map<number, Candle>();
   #last: Candle | undefined;
   #hovered = false;
+  #filled = false;
   #onLegend: Props["onLegend"];
   #frame = 0;
 
@@ -123,8 +127,8 @@ class Drawing {
       autoSize: true,
       layout: { background: { type: ColorType.Solid, color: colour("--surface") }, textColor: text, attributionLogo: false, fontFamily: "system-ui, sans-serif", fontSize: 11 },
       grid: { vertLines: { visible: false }, horzLines: { color: line } },
-      rightPriceScale: { borderVisible: false },
-      timeScale: { borderColor: line, timeVisible: INTERVALS[interval] < 86_400, tickMarkFormatter: tickMark, rightOffset: 4 },
+      rightPriceScale: { borderVisible: false, entireTextOnly: true },
+      timeScale: { borderColor: line, timeVisible: INTERVALS[interval] < 86_400, tickMarkFormatter: tickMark, rightOffset: ROOM_AT_RIGHT },
       localization: { timeFormatter: (time: Time) => instantFormat.format((time as number) * 1000) },
     });
     this.#prices =
@@ -147,12 +151,21 @@ class Drawing {
   setCandles(candles: Candle[]): void {
     this.#candles = new Map(candles.map((candle) => [candle.time, candle]));
     this.#last = candles.at(-1);
-    const precision = Math.max(2, ...candles.slice(-50).map(({ close }) => places(close)));
+    const precision = axisPlaces(candles.map(({ close }) => close));
     const figures = new Intl.NumberFormat(undefined, { minimumFractionDigits: precision, maximumFractionDigits: precision });
     this.#prices.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -precision, formatter: (price: number) => figures.format(price) } });
     this.#prices.setData(candles.map((candle) => this.#point(candle)) as never);
+    this.#fillWidth(candles.length);
     this.#showLast();
     this.#onLegend(this.#last);
+  }
+
+  /** Few bars are drawn wide, rather than in a corner. Once: afterwards the reader zooms. */
+  #fillWidth(nBars: number): void {
+    if (this.#filled || nBars === 0) return;
+    this.#filled = true;
+    const scale = this.#chart.timeScale();
+    scale.applyOptions({ barSpacing: Math.min(WIDEST_BAR, Math.max(NARROWEST_BAR, scale.width() / (nBars + ROOM_AT_RIGHT))) });
   }
 
   #showLast(): void {
