@@ -200,7 +200,13 @@ async fn open_fluvio(_config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
 }
 
 /// What a binary says that was built without a backend.
-#[cfg(not(all(feature = "fluvio", feature = "kafka", feature = "postgres", feature = "redis")))]
-fn missing(key: &str, feature: &str) -> anyhow::Error {
+#[cfg(not(all(
+    feature = "fluvio",
+    feature = "kafka",
+    feature = "otlp",
+    feature = "postgres",
+    feature = "redis"
+)))]
+pub(super) fn missing(key: &str, feature: &str) -> anyhow::Error {
     anyhow::anyhow!("{key}: this tickerd was built without the `{feature}` feature")
 }

@@ -10,3 +10,4 @@ mod providers;
 pub mod reload;
 pub mod run;
 pub mod selftest;
+mod spans;

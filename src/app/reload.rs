@@ -96,7 +96,8 @@ impl Reloader {
                 return;
             }
         };
-        let mut seen = self.look();
+        // The first look reads everything again: a change since the start would not be seen otherwise.
+        let mut seen = Vec::new();
         loop {
             let asked = tokio::select! {
                 _ = hang_up.recv() => true,

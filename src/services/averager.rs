@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::dead_letters::letter;
 use super::relay::Backoff;
@@ -84,13 +85,14 @@ impl Averager {
         let mut subscription = self.bus.subscribe(&self.settings.group, positions).await?;
         loop {
             let deliveries = subscription.next(BATCH).await?;
-            while let Err(error) = self.apply(&deliveries).await {
+            let span = tracing::debug_span!("average");
+            while let Err(error) = self.apply(&deliveries).instrument(span.clone()).await {
                 // The store is away: nobody's fault but its own, so nothing is given up.
                 tracing::warn!(%error, "averages wait for the store");
                 metrics::pipeline_retry("averager");
                 self.clock.sleep(pause.next()).await;
             }
-            self.measure(&deliveries);
+            span.in_scope(|| self.measure(&deliveries));
             subscription.ack().await?;
             pause.reset();
         }

@@ -3,7 +3,12 @@
 use std::io::{IsTerminal, stderr};
 use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+/// Something else that is told of spans and events, whatever the level of the log is.
+pub type Listener = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,28 +24,20 @@ static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 
 /// Installs the subscriber. `level` is a level or a `tracing` filter such as `info,tickerd=debug`;
 /// a text that is none means `info`. Later calls change nothing.
-pub fn install(format: LogFormat, level: &str) {
+pub fn install(format: LogFormat, level: &str, listener: Option<Listener>) {
     // A file full of colour codes helps nobody.
     let colours = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
-        .with_writer(stderr)
-        .with_ansi(colours);
-    let (installed, set_filter): (_, SetFilter) = match format {
-        LogFormat::Text => {
-            let lines = lines.with_target(false).with_filter_reloading();
-            let handle = lines.reload_handle();
-            (lines.try_init(), Box::new(move |filter| drop(handle.reload(filter))))
-        }
+    let lines = fmt::layer().with_writer(stderr).with_ansi(colours);
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let lines: Listener = match format {
+        LogFormat::Text => lines.with_target(false).with_filter(filter).boxed(),
         LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_span_list(false);
-            let lines = lines.with_filter_reloading();
-            let handle = lines.reload_handle();
-            (lines.try_init(), Box::new(move |filter| drop(handle.reload(filter))))
+            lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed()
         }
     };
-    if installed.is_ok() {
-        let _ = SET_FILTER.set(set_filter);
+    let all: Vec<Listener> = [lines].into_iter().chain(listener).collect();
+    if tracing_subscriber::registry().with(all).try_init().is_ok() {
+        let _ = SET_FILTER.set(Box::new(move |filter| drop(handle.reload(filter))));
     }
 }
 

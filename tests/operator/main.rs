@@ -14,5 +14,6 @@ mod output;
 mod postman;
 mod references;
 mod reload;
+mod spans;
 mod telemetry;
 mod tls;

@@ -20,6 +20,7 @@ use crate::app::config::{
     BusBackend, CacheBackend, Config, Loaded, LogStyle, Role, Sources, StoreBackend,
 };
 use crate::app::run::{App, VERSION, bind};
+use crate::app::spans::Spans;
 use crate::http::tls::Tls;
 use crate::ports::SystemClock;
 use crate::services::route::ProviderState;
@@ -72,7 +73,8 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         LogStyle::Text => LogFormat::Text,
         LogStyle::Json => LogFormat::Json,
     };
-    logging::install(format, &config.log.level);
+    let (spans, listener) = Spans::open(config)?;
+    logging::install(format, &config.log.level, listener);
 
     let parts = Parts::open(config, Arc::new(SystemClock)).await?;
     let listener = bind(config).await?;
@@ -109,6 +111,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         }
     }
     tracing::info!("stopped");
+    spans.finish().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -24,6 +24,7 @@ const OLD_NAMES: &[(&str, &str)] = &[
     ("MOVING_AVERAGE_WINDOW", "averages.windows"),
     ("KAFKA_CONSUMER_GROUP", "averages.group"),
     ("LOG_LEVEL", "log.level"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "log.otlp_endpoint"),
     ("ACTIVE_SYMBOLS", "fetch.active_symbols"),
     ("PRICE_FETCH_INTERVAL", "fetch.interval"),
     ("ASSET_LIST_UPDATE_INTERVAL", "fetch.asset_list_interval"),

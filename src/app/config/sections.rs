@@ -344,6 +344,8 @@ pub struct LogConfig {
     #[serde(deserialize_with = "log_level")]
     pub level: String,
     pub format: LogStyle,
+    /// Empty: nowhere.
+    pub otlp_endpoint: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
