@@ -32,13 +32,15 @@ pub mod system;
 
 pub mod dashboard;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Route};
-use poem_openapi::{OpenApiService, Tags};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::model::Window;
 use crate::ports::{Clock, Limiter, Store};
@@ -173,6 +175,16 @@ fn document(services: &Services, settings: &ApiSettings) -> OpenApiService<Resou
     );
     OpenApiService::new(resources, "tickerd", settings.version)
         .description("Prices from several providers, kept durably, averaged and served.")
+}
+
+/// Every path of the document, with its methods.
+pub fn paths() -> BTreeMap<String, Vec<Method>> {
+    let mut paths = BTreeMap::<_, Vec<Method>>::new();
+    for path in Resources::meta().into_iter().flat_map(|api| api.paths) {
+        let methods = path.operations.into_iter().map(|operation| operation.method);
+        paths.entry(path.path).or_default().extend(methods);
+    }
+    paths
 }
 
 /// The `OpenAPI` document as pretty JSON.

@@ -7,6 +7,8 @@ use toml::Value;
 
 use super::sections::{BusBackend, CacheBackend, ChainsConfig, Role, StoreBackend};
 use super::{Config, EXAMPLE};
+use crate::http;
+use crate::http::doors::RouteLimit;
 
 /// Names of earlier versions, and the settings they mean.
 const OLD_NAMES: &[(&str, &str)] = &[
@@ -296,14 +298,16 @@ fn set_text(
 }
 
 fn unknown_key<'a>(key: &str, origin: &str, known: impl Iterator<Item = &'a String>) -> String {
+    format!("{key} ({origin}): unknown{}", meant(key, known))
+}
+
+/// The name that was probably meant, as the end of a sentence.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
     let nearest = known
-        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
         .min()
-        .filter(|(distance, _)| *distance <= key.len() / 2);
-    match nearest {
-        Some((_, nearest)) => format!("{key} ({origin}): unknown; did you mean {nearest}?"),
-        None => format!("{key} ({origin}): unknown"),
-    }
+        .filter(|(distance, _)| *distance <= name.len() / 2);
+    nearest.map(|(_, nearest)| format!("; did you mean {nearest}?")).unwrap_or_default()
 }
 
 fn flatten(text: &str) -> Result<BTreeMap<String, Value>, String> {
@@ -364,6 +368,7 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
     if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
         errors.push("server.tls_cert, server.tls_key: one is no use without the other".into());
     }
+    check_routes(config, errors);
     check_backends(config, errors);
     let ChainsConfig { stocks, crypto, forex, default_provider, symbols } = &config.chains;
     let classes = [("stocks", stocks), ("crypto", crypto), ("forex", forex)];
@@ -376,6 +381,23 @@ fn check_together(config: &Config, errors: &mut Vec<String>) {
             let choices: Vec<&str> = config.providers.keys().map(String::as_str).collect();
             format!("chains.{key}: no provider is called {name}; there are {}", choices.join(", "))
         }));
+    }
+}
+
+/// A limit of a path that is not there would limit nothing.
+fn check_routes(config: &Config, errors: &mut Vec<String>) {
+    let paths = http::paths();
+    for RouteLimit { method, path, .. } in &config.limits.routes {
+        match (paths.get(path), method) {
+            (Some(methods), Some(method)) if !methods.contains(method) => {
+                errors.push(format!("limits.routes: {path} has no method {method}"));
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                let meant = meant(path, paths.keys());
+                errors.push(format!("limits.routes: no operation has the path {path}{meant}"));
+            }
+        }
     }
 }
 
@@ -459,6 +481,24 @@ mod tests {
         let loaded = load(&[], &[]).expect("the defaults are valid");
         assert_eq!(loaded.config.server.port, 8000);
         assert!(loaded.settings.values().all(|setting| setting.origin == "default"));
+    }
+
+    #[test]
+    fn a_limit_of_a_path_that_is_not_there_is_a_mistake() {
+        let routes = |text| load(&[("TICKERD_LIMITS__ROUTES", text)], &[]);
+        for known in ["/prices/latest 5/1m", "DELETE /prices/{id} 1/1s", "GET /v1/keys 9/1m"] {
+            assert!(routes(known).is_ok(), "{known}: {:?}", routes(known).err());
+        }
+        for (wrong, expected) in [
+            (
+                "/price/latest 5/1m",
+                "no operation has the path /price/latest; did you mean /prices/latest?",
+            ),
+            ("DELETE /prices/latest 5/1m", "/prices/latest has no method DELETE"),
+        ] {
+            let errors = routes(wrong).expect_err("no such operation").to_string();
+            assert!(errors.contains(expected), "{errors}");
+        }
     }
 
     #[test]

@@ -222,8 +222,9 @@ impl Router {
     /// When the store fails.
     pub async fn reset(&self, name: &ProviderName, draft: AuditDraft) -> Result<bool, StoreError> {
         let Some(guard) = self.guard(name) else { return Ok(false) };
-        guard.reset().await?;
+        // The trail first: nothing is reset without an entry.
         self.store.audited(draft).forget_unknown(name).await?;
+        guard.reset().await?;
         Ok(true)
     }
 
