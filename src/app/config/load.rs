@@ -538,6 +538,7 @@ mod tests {
             ("PRICE_FETCH_INTERVAL", "45"),
             ("ASSET_LIST_UPDATE_INTERVAL", "3600"),
             ("CIRCUIT_BREAKER_TIMEOUT", "60"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318"),
         ];
         let loaded = load(&values, &[]).expect("valid");
         for (old, key) in OLD_NAMES {
