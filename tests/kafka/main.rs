@@ -17,5 +17,6 @@ mod support;
 
 mod dead_letters;
 mod group;
+mod leaving;
 mod opening;
 mod restart;

@@ -5,35 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tickerd::adapters::bus::kafka::KafkaBus;
-use tickerd::model::{EventKind, PriceEvent, PriceId, ProviderName, Sequence};
+use tickerd::model::PriceEvent;
 use tickerd::ports::{Delivery, EventBus, Positions, Subscription};
 
-use crate::build::observed;
+use crate::build::recorded;
 use crate::positions::KeptPositions;
 
 /// Nothing here takes long; what does not come by then never comes.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) const N_SYMBOLS: u64 = 40;
 
 /// The event of a sequence number. Symbols take turns.
 pub(crate) fn event(sequence: u64) -> PriceEvent {
-    let observation = observed(&format!("S{}", sequence % N_SYMBOLS), sequence, "1");
-    PriceEvent {
-        message_id: u128::from(sequence),
-        kind: EventKind::Recorded,
-        sequence: Sequence(sequence),
-        price_id: PriceId::new(sequence).expect("an id"),
-        version: 1,
-        symbol: observation.symbol,
-        price: observation.price,
-        currency: observation.currency,
-        volume: None,
-        observed_at: observation.observed_at,
-        received_at: observation.received_at,
-        provider: ProviderName::manual(),
-        raw_response_id: None,
-    }
+    recorded(&format!("S{}", sequence % N_SYMBOLS), sequence)
 }
 
 pub(crate) fn events(range: std::ops::Range<u64>) -> Vec<PriceEvent> {

@@ -206,6 +206,8 @@ impl Drop for KafkaSubscription {
     fn drop(&mut self) {
         let Some(consumer) = self.consumer.take() else { return };
         let (left, topic) = (consumer.context().close(), self.topic.clone());
+        let (told, left_group) = std::sync::mpsc::channel();
+        let patience = self.call_timeout;
         let leave = move || {
             for change in left {
                 let mut list = TopicPartitionList::new();
@@ -228,11 +230,21 @@ impl Drop for KafkaSubscription {
                 }
             }
             drop(consumer);
+            // Nobody may be waiting any more.
+            let _ = told.send(());
         };
-        // Leaving the group waits for the brokers, which is nothing for a thread of the runtime.
+        // librdkafka does not let go before a broker has heard of its last commits, so a thread that
+        // nothing waits for asks it to. A process that ends gives it some time to say goodbye, so
+        // that others take over at once.
+        let wait = move || {
+            let leaving = std::thread::Builder::new().name("kafka-leave".into()).spawn(leave);
+            if leaving.is_ok() && left_group.recv_timeout(patience).is_err() {
+                tracing::debug!("the group is left when the brokers are there again");
+            }
+        };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(leave)),
-            Err(_) => leave(),
+            Ok(runtime) => drop(runtime.spawn_blocking(wait)),
+            Err(_) => wait(),
         }
     }
 }
