@@ -8,7 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::cursor::{Cursors, List};
 use super::error::ApiError;
-use super::params::{CursorParam, LimitParam, next_link};
+use super::params::{CursorParam, LimitParam, TextParam, next_link};
 use super::{Services, Tag};
 use crate::model::AuditEntry;
 use crate::ports::{AuditQuery, Store};
@@ -88,16 +88,16 @@ impl AuditApi {
         limit: Query<Option<LimitParam>>,
         cursor: Query<Option<CursorParam>>,
         /// Only what this actor did
-        actor: Query<Option<String>>,
+        actor: Query<Option<TextParam>>,
         /// Only this action
-        action: Query<Option<String>>,
+        action: Query<Option<TextParam>>,
     ) -> Result<AuditAnswer, ApiError> {
         let limit = limit.0.map(|limit| limit.0).unwrap_or_default();
         let before = cursor.0.map(|cursor| self.cursors.open_number(List::Audit, &cursor.0));
         let query = AuditQuery {
             before: before.transpose()?,
-            actor: actor.0,
-            action: action.0,
+            actor: actor.0.map(|text| text.0),
+            action: action.0.map(|text| text.0),
             limit: limit.get() + 1,
         };
         let mut entries = self.store.audit(query).await?;

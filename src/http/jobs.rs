@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::cursor::{Cursors, List};
 use super::doors::Caller;
 use super::error::{ApiError, ProblemPart};
-use super::params::{CursorParam, JobParam, LimitParam, next_link};
+use super::params::{CursorParam, JobParam, LimitParam, next_link, printable};
 use super::prices::Message;
 use super::values::JsonBody;
 use super::{ApiSettings, Services, Tag};
@@ -332,12 +332,8 @@ fn parse_symbols(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Symbol> 
 }
 
 fn check_name(name: Option<&str>, errors: &mut Vec<FieldError>) {
-    let fits = |name: &str| {
-        (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
-    };
-    if name.is_some_and(|name| !fits(name)) {
-        let detail = format!("has 1 to {MAX_NAME} printable characters");
-        errors.push(FieldError { field: "name", detail });
+    if let Some(Err(error)) = name.map(|name| printable(name, MAX_NAME)) {
+        errors.push(FieldError { field: "name", detail: error.to_string() });
     }
 }
 

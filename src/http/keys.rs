@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::doors::Caller;
 use super::error::ApiError;
+use super::params::printable;
 use super::prices::Message;
 use super::values::JsonBody;
 use super::{Services, Tag};
@@ -97,12 +98,8 @@ impl NewKeyBody {
         let mut errors = Vec::new();
         let mut refuse = |field, detail: String| errors.push(FieldError { field, detail });
         let role = Role::parse(&self.role).map_err(|error| refuse("role", error.to_string()));
-        let fits = |name: &String| {
-            (1..=ApiKey::MAX_NAME).contains(&name.chars().count())
-                && !name.chars().any(char::is_control)
-        };
-        if self.name.as_ref().is_some_and(|name| !fits(name)) {
-            refuse("name", format!("has 1 to {} printable characters", ApiKey::MAX_NAME));
+        if let Some(Err(error)) = self.name.as_ref().map(|name| printable(name, ApiKey::MAX_NAME)) {
+            refuse("name", error.to_string());
         }
         let expires_at = self.expires_at.as_deref().map(Timestamp::parse).transpose();
         let expires_at = expires_at.map_err(|error| refuse("expires_at", error.to_string()));

@@ -210,14 +210,29 @@ parameter! {
 
 parameter! {
     /// A sentence of at most 500 characters.
-    ReasonParam(String) = MetaSchema {
+    ReasonParam(String) = text(500), |text| printable(text, 500)
+}
+
+parameter! {
+    /// Text of at most 200 characters to look for.
+    TextParam(String) = text(200), |text| printable(text, 200)
+}
+
+/// The schema of what [`printable`] takes.
+fn text(max: usize) -> MetaSchema {
+    MetaSchema {
         min_length: Some(1),
-        max_length: Some(500),
+        max_length: Some(max),
+        pattern: Some(r"^[^\u0000-\u001f\u007f-\u009f]+$".into()),
         ..MetaSchema::new("string")
-    }, |text| match text.chars().count() {
-        1..=500 => Ok(text.to_owned()),
-        _ => Err(Invalid("a reason has 1 to 500 characters".into())),
     }
+}
+
+/// Text of 1 to `max` characters, none of which is for a terminal.
+pub(super) fn printable(text: &str, max: usize) -> Result<String, Invalid> {
+    let fits = (1..=max).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| Invalid(format!("has 1 to {max} printable characters")))
 }
 
 /// The same list behind another cursor.

@@ -165,3 +165,30 @@ async fn what_no_json_client_sends_is_no_write() {
     }
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_text_in_a_query_is_a_fault() {
+    let app = TestApp::start().await;
+    let document = app.get("/openapi.json").await.json();
+    let mut n_texts = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+                let name = parameter["name"].as_str().expect("a name");
+                let path = path.replace(['{', '}'], "");
+                let url = format!("{}{path}?{name}=%00", app.base);
+                let method = method.to_uppercase().parse::<Method>().expect("a method");
+                let answer = app.send(app.http.request(method.clone(), url)).await;
+                assert!(answer.status < 500, "{method} {path}?{name}: {}", answer.text);
+                n_texts += 1;
+            }
+        }
+    }
+    assert!(n_texts > 20, "{n_texts}");
+    // Refused before the letter is looked for: its reason would go into the trail.
+    let url = format!("{}/v1/dead-letters/1?reason=a%00b", app.base);
+    let answer = app.send(app.http.delete(url)).await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (422, Some("validation-failed")));
+    app.stop().await;
+}
