@@ -236,10 +236,11 @@ fn doors_of(
 /// The whole API, ready to be served, and its doors, whose settings may change meanwhile.
 pub fn endpoint(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'static>, Arc<Doors>) {
     let api = document(services, settings);
-    let document = document::complete(&spec::with_nulls(&api.spec()));
+    let known = api.spec();
+    let document = document::complete(&spec::with_nulls(&known));
     let doors = doors_of(services, settings, &document);
     // The page comes with the document as poem-openapi knows it, and gets the whole one.
-    let docs = docs::page(api.swagger_ui_html().replacen(&api.spec(), &document.to_string(), 1));
+    let docs = docs::page(api.swagger_ui_html().replacen(&known, &document.to_string(), 1));
     let spec = Arc::new(serde_json::to_string_pretty(&document).unwrap_or_default());
     let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint())).at("/docs", docs).at(
         "/openapi.json",

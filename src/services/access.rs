@@ -124,8 +124,7 @@ impl Access {
     /// there is no key yet. A key that was revoked counts, so that revoking the last one does not
     /// open the door.
     pub fn is_open(&self) -> bool {
-        let known = self.known.load();
-        self.is_local && known.keys.is_empty() && known.configured.is_none()
+        self.is_local && self.known.load().has_no_key()
     }
 
     /// Who presents this key. A request that was `forwarded` comes from elsewhere than it seems
@@ -135,7 +134,7 @@ impl Access {
     /// [`Refusal`] when nobody is let in with it.
     pub fn identify(&self, presented: Option<&str>, forwarded: bool) -> Result<Identity, Refusal> {
         let known = self.known.load();
-        if !forwarded && self.is_local && known.keys.is_empty() && known.configured.is_none() {
+        if !forwarded && self.is_local && known.has_no_key() {
             return Ok(Identity { actor: Actor::Local, role: Role::Admin });
         }
         let text = presented.ok_or(Refusal::Missing)?;
@@ -226,8 +225,7 @@ impl Access {
     /// # Errors
     /// [`KeyFailure`].
     pub async fn create_first(&self) -> Result<Option<NewKey>, KeyFailure> {
-        let known = self.known.load();
-        if self.is_local || !known.keys.is_empty() || known.configured.is_some() {
+        if self.is_local || !self.known.load().has_no_key() {
             return Ok(None);
         }
         let name = Some("first admin".to_owned());
@@ -300,6 +298,11 @@ impl Access {
 }
 
 impl Known {
+    /// Whether there never was one: a revoked key counts.
+    fn has_no_key(&self) -> bool {
+        self.keys.is_empty() && self.configured.is_none()
+    }
+
     fn with_counter(&self, key: ApiKey) -> KnownKey {
         let used_at = self.keys.get(&key.id).map(|known| Arc::clone(&known.used_at));
         KnownKey { key, used_at: used_at.unwrap_or_else(|| Arc::new(AtomicI64::new(i64::MIN))) }
