@@ -114,6 +114,25 @@ impl PollJob {
     /// Failed runs in a row from which on a job says that it is failing.
     pub const FAILING_FROM: u32 = 3;
 
+    /// A job that has not run yet.
+    pub fn new(
+        id: JobId,
+        config: JobConfig,
+        created_at: Timestamp,
+        next_run: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            id,
+            config,
+            created_at,
+            paused: false,
+            next_run,
+            lease: None,
+            statistics: JobStatistics::default(),
+            stretched: None,
+        }
+    }
+
     pub fn status(&self) -> JobStatus {
         match &self.statistics {
             _ if self.paused => JobStatus::Paused,

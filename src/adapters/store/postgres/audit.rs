@@ -38,22 +38,24 @@ pub(super) async fn append(connection: &mut PgConnection, drafts: Vec<AuditDraft
     if drafts.is_empty() {
         return Ok(());
     }
-    let head = sqlx::query("select sequence, hash from audit_head for update")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(translate)?;
-    put(connection, &codec::seal_all(read_head(&head)?, drafts)).await
+    let head = lock_head(connection).await?;
+    put(connection, &codec::seal_all(head, drafts)).await
 }
 
 /// Takes over entries of a snapshot, as they are. Those that are there already stay.
 pub(super) async fn load(connection: &mut PgConnection, entries: &[AuditEntry]) -> Result<()> {
-    let head = sqlx::query("select sequence, hash from audit_head for update")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(translate)?;
-    let head = read_head(&head)?;
+    let head = lock_head(connection).await?;
     let known = entries.iter().take_while(|entry| entry.sequence <= head.sequence).count();
     put(connection, &entries[known..]).await
+}
+
+/// The head, which nobody else moves until the transaction ends.
+async fn lock_head(connection: &mut PgConnection) -> Result<AuditHead> {
+    let head = sqlx::query("select sequence, hash from audit_head for update")
+        .fetch_one(connection)
+        .await
+        .map_err(translate)?;
+    read_head(&head)
 }
 
 async fn put(connection: &mut PgConnection, entries: &[AuditEntry]) -> Result<()> {
@@ -99,16 +101,10 @@ pub(super) async fn entries_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<AuditEntry>> {
-    let rows = sqlx::query(
-        "select sequence, at, actor, address, request_id, action, target, outcome, \
-                previous_hash, hash \
-           from audit where sequence > $1 order by sequence limit $2",
-    )
-    .bind(bigint(after))
-    .bind(count(limit))
-    .fetch_all(connection)
-    .await
-    .map_err(translate)?;
+    let mut list = sqlx::QueryBuilder::new(format!("select {COLUMNS} from audit"));
+    list.push(" where sequence > ").push_bind(bigint(after));
+    list.push(" order by sequence limit ").push_bind(count(limit));
+    let rows = list.build().fetch_all(connection).await.map_err(translate)?;
     rows.iter().map(entry).collect()
 }
 

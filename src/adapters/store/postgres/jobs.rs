@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use time::OffsetDateTime;
 
 use crate::codec::job as codec;
-use crate::model::{JobConfig, JobId, JobStatistics, Lease, PollJob, Timestamp};
+use crate::model::{JobConfig, JobId, Lease, PollJob, Timestamp};
 use crate::ports::{JobChange, JobRun, JobStore};
 
 use super::error::{Result, corrupt, translate};
@@ -56,16 +56,7 @@ impl JobStore for PostgresStore {
         created_at: Timestamp,
         next_run: Option<Timestamp>,
     ) -> Result<PollJob> {
-        let mut job = PollJob {
-            id: JobId(0),
-            config,
-            created_at,
-            paused: false,
-            next_run,
-            lease: None,
-            statistics: JobStatistics::default(),
-            stretched: None,
-        };
+        let mut job = PollJob::new(JobId(0), config, created_at, next_run);
         self.db
             .within(async {
                 let mut transaction = self.db.begin().await?;

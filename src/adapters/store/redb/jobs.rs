@@ -6,7 +6,7 @@ use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use super::tables::{Schema, Tables};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::job;
-use crate::model::{JobConfig, JobId, JobStatistics, Lease, PollJob, Timestamp};
+use crate::model::{JobConfig, JobId, Lease, PollJob, Timestamp};
 use crate::ports::{JobChange, JobRun, JobStore, SnapshotRecord};
 
 const JOBS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("jobs");
@@ -82,16 +82,7 @@ impl JobStore for RedbStore {
                 last.insert((), id).map_err(storage)?;
                 JobId(id)
             };
-            let job = PollJob {
-                id,
-                config,
-                created_at,
-                paused: false,
-                next_run,
-                lease: None,
-                statistics: JobStatistics::default(),
-                stretched: None,
-            };
+            let job = PollJob::new(id, config, created_at, next_run);
             put(&mut open(tables)?, &job)?;
             Ok(job)
         })
