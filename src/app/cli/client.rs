@@ -77,9 +77,7 @@ impl Client {
         let mut items = Vec::new();
         let mut path = path.to_owned();
         loop {
-            let request = self.with_key(self.http.get(format!("{}{path}", self.base)));
-            let response =
-                request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+            let response = self.ask(self.http.get(format!("{}{path}", self.base))).await?;
             let status = response.status().as_u16();
             let link = response.headers().get("link").and_then(|link| link.to_str().ok());
             // Ours have one relation, the next page.
@@ -126,9 +124,7 @@ impl Client {
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(60))
             .build()?;
-        let request = self.with_key(http.get(format!("{}{path}", self.base)));
-        let mut response =
-            request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let mut response = self.ask(http.get(format!("{}{path}", self.base))).await?;
         let status = response.status().as_u16();
         if status != 200 {
             let body = response.json().await.unwrap_or_default();
@@ -140,17 +136,17 @@ impl Client {
         Ok(())
     }
 
-    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        match &self.key {
+    /// Sends a request with the key, if there is one.
+    async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+        let request = match &self.key {
             Some(key) => request.bearer_auth(key),
             None => request,
-        }
+        };
+        request.send().await.with_context(|| format!("{} does not answer", self.base))
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
-        let request = self.with_key(request);
-        let response =
-            request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let response = self.ask(request).await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
         let body = serde_json::from_str(&text)
