@@ -7,6 +7,7 @@
 
 mod load;
 mod sections;
+mod together;
 mod values;
 
 pub use load::{ConfigErrors, Loaded, Setting, Sources};
