@@ -4,34 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tickerd::adapters::bus::channel::ChannelBus;
-use tickerd::model::{EventKind, PriceEvent, PriceId, ProviderName, Sequence};
+use tickerd::model::PriceEvent;
 use tickerd::ports::bus::RawMessage;
 use tickerd::ports::{Delivery, EventBus, Positions, Subscription};
 use tokio::task::JoinSet;
 
-use crate::build::{observed, symbol};
+use crate::build::recorded;
 use crate::positions::KeptPositions;
 
 /// Nothing of this takes long; what hangs is to fail.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn event(sequence: u64) -> PriceEvent {
-    let observation = observed("AAPL", sequence, "1");
-    PriceEvent {
-        message_id: u128::from(sequence) << 64 | 0x7000_8000_0000_0000_0000,
-        kind: EventKind::Recorded,
-        sequence: Sequence(sequence),
-        price_id: PriceId::new(sequence).expect("an id"),
-        version: 1,
-        symbol: symbol("AAPL"),
-        price: observation.price,
-        currency: observation.currency,
-        volume: None,
-        observed_at: observation.observed_at,
-        received_at: observation.received_at,
-        provider: ProviderName::manual(),
-        raw_response_id: None,
-    }
+    recorded("AAPL", sequence)
 }
 
 fn events(range: std::ops::Range<u64>) -> Vec<PriceEvent> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tickerd::model::{
-    Amount, Currency, ExternalId, Observation, ProviderName, RawPayload, Symbol, TimeSource,
-    Timestamp, Window,
+    Amount, Currency, EventKind, ExternalId, Observation, PriceEvent, PriceId, ProviderName,
+    RawPayload, Sequence, Symbol, TimeSource, Timestamp, Window,
 };
 use tickerd::ports::Correction;
 
@@ -57,6 +57,26 @@ pub(crate) fn observed(symbol_text: &str, secs: u64, price: &str) -> Observation
         received_at: instant(RECEIVED_AT),
         time_source: TimeSource::Provider,
         raw: None,
+    }
+}
+
+/// The event of a price of `symbol` whose id is the sequence.
+pub(crate) fn recorded(symbol_text: &str, sequence: u64) -> PriceEvent {
+    let observation = observed(symbol_text, sequence, "1");
+    PriceEvent {
+        message_id: u128::from(sequence) << 64 | 0x7000_8000_0000_0000_0000,
+        kind: EventKind::Recorded,
+        sequence: Sequence(sequence),
+        price_id: PriceId::new(sequence).expect("an id"),
+        version: 1,
+        symbol: observation.symbol,
+        price: observation.price,
+        currency: observation.currency,
+        volume: None,
+        observed_at: observation.observed_at,
+        received_at: observation.received_at,
+        provider: ProviderName::manual(),
+        raw_response_id: None,
     }
 }
 
