@@ -14,10 +14,8 @@ fn leaving_does_not_wait_for_brokers_that_are_away() {
     let Some(mut broker) = Broker::start() else { return };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let subscription = runtime.block_on(async {
-        let options = KafkaOptions {
-            call_timeout: Duration::from_secs(2),
-            ..fresh_options(&broker.address)
-        };
+        let options =
+            KafkaOptions { call_timeout: Duration::from_secs(2), ..fresh_options(&broker.address) };
         let bus = KafkaBus::open(options).await.expect("a bus");
         bus.publish(events(1..101)).await.expect("published");
         let mut subscription = Effects::default().join(&bus).await;
