@@ -222,9 +222,7 @@ impl Router {
     /// When the store fails.
     pub async fn reset(&self, name: &ProviderName, draft: AuditDraft) -> Result<bool, StoreError> {
         let Some(guard) = self.guard(name) else { return Ok(false) };
-        // The trail first: nothing is reset without an entry.
-        self.store.audited(draft).forget_unknown(name).await?;
-        guard.reset().await?;
+        guard.reset(draft).await?;
         Ok(true)
     }
 
