@@ -144,7 +144,8 @@ async fn a_provider_that_gets_a_key_is_asked_and_a_refused_key_can_be_replaced()
             ),
         );
     };
-    let quote = async || operator.get("/prices/latest?symbol=AAPL&provider=finnhub", KEY).await.status();
+    let quote =
+        async || operator.get("/prices/latest?symbol=AAPL&provider=finnhub", KEY).await.status();
     assert!(!state().await, "it has no key");
 
     with_key("a-wrong-key");
