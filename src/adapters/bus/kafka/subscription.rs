@@ -232,7 +232,7 @@ impl Drop for KafkaSubscription {
             // A call that nobody waits for any more holds it too, for a bounded time, and must not be
             // the one that closes it.
             while Arc::strong_count(&consumer) > 1 {
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::park_timeout(Duration::from_millis(10));
             }
             drop(consumer);
             // Nobody may be waiting any more.
