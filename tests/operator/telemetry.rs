@@ -37,8 +37,29 @@ async fn get(service: &Service, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_leads_to_the_averages_of_its_price() {
-    let mut service =
-        Service::start(&["--log-format", "json"], &[("TICKERD_LOG__LEVEL", "info,tickerd=debug")]);
+    follow(&[]).await;
+}
+
+/// The client of PostgreSQL asks after each statement whether to tell of it, which once cost the
+/// next line its place in the log.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_leads_to_the_averages_of_its_price_in_postgres() {
+    let Some(options) = crate::postgres::fresh_options() else { return };
+    follow(&[
+        ("TICKERD_STORE__BACKEND", "postgres"),
+        ("TICKERD_STORE__POSTGRES_URL", options.url.as_str()),
+        ("TICKERD_STORE__POSTGRES_SCHEMA", options.schema.as_str()),
+    ])
+    .await;
+    crate::postgres::drop_schema(&options).await;
+}
+
+/// Follows a price, its correction and its deletion from the request to the averager.
+async fn follow(environment: &[(&str, &str)]) {
+    // The libraries stay quiet, as with everybody who looks for one request.
+    let level = [("TICKERD_LOG__LEVEL", "info,tickerd=debug")];
+    let mut service = Service::start(&["--log-format", "json"], &[environment, &level].concat());
     let price = post_price(&service, "189.84", "trace-1").await;
     let path = format!("/prices/{}", price["id"]);
     let corrected = r#"{"price":189.85}"#.to_owned();
