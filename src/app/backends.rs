@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::config::{BusBackend, CacheBackend, Config, StoreBackend};
 use crate::adapters::bus::channel::ChannelBus;
@@ -44,6 +44,27 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         StoreBackend::Redb => Ok(Arc::new(open_redb(config)?)),
         StoreBackend::Postgres => open_postgres(config).await,
     }
+}
+
+/// Opens a store that is there: who only reads must not make an empty one of a mistyped directory.
+///
+/// # Errors
+/// When there is none, or it cannot be opened.
+pub async fn open_existing_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    require_store(config)?;
+    open_store(config).await
+}
+
+/// Whether there is a store to open.
+///
+/// # Errors
+/// When its file is missing.
+pub fn require_store(config: &Config) -> anyhow::Result<()> {
+    let file = config.store.file();
+    if config.store_backend() == StoreBackend::Redb && !file.exists() {
+        bail!("store.data_dir: there is no store at {}", file.display());
+    }
+    Ok(())
 }
 
 /// Opens the redb file in the data directory, creating both if need be.

@@ -2,7 +2,7 @@
 //! read from changes.
 //!
 //! What can change is limits, hosts, origins and proxies, the log level, the active symbols, the
-//! chains, the key of the configuration, and the certificate. A change of anything else is named
+//! providers with their keys and chains, the key of the configuration, and the certificate. A change of anything else is named
 //! and waits for a restart. A configuration with a mistake is refused whole.
 
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::config::{Config, Loaded, Sources};
-use super::providers::chains;
+use super::providers;
 use super::run::{door_settings, shown};
 use crate::http::ShownSetting;
 use crate::http::doors::Doors;
 use crate::http::tls::Tls;
 use crate::model::{Actor, AuditDraft};
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Store, StoreError};
 use crate::services::access::Access;
 use crate::services::fetch::PriceFetch;
 use crate::services::route::Router;
@@ -33,10 +33,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Keys, or sections with the dot behind them, that can change while the service runs.
 const CHANGEABLE: &[&str] = &[
     "access.api_key",
+    "breaker.",
     "chains.",
     "fetch.active_symbols",
     "limits.",
     "log.level",
+    "providers.",
     "server.allowed_hosts",
     "server.cors_origins",
     "server.trusted_proxies",
@@ -46,7 +48,7 @@ const CHANGEABLE: &[&str] = &[
 pub(super) struct Changeable {
     pub(super) doors: Arc<Doors>,
     pub(super) access: Arc<Access>,
-    /// None where the chains are not those of the configuration.
+    /// None where the providers are not those of the configuration.
     pub(super) router: Option<Arc<Router>>,
     pub(super) fetch: Arc<PriceFetch>,
     pub(super) tls: Option<Arc<Tls>>,
@@ -56,14 +58,25 @@ pub(super) struct Changeable {
 }
 
 impl Changeable {
-    fn take(&self, config: &Config) {
+    /// Takes over what `changed` names.
+    ///
+    /// # Errors
+    /// When the store does not tell what providers have left; then all stays as it was.
+    async fn take(&self, config: &Config, changed: &[&str]) -> Result<(), StoreError> {
+        if let Some(router) = &self.router {
+            // Providers that are made anew forget what is switched off, so only with a reason.
+            if changed.iter().any(|key| concerns_providers(key)) {
+                let (all, options) = providers::build(config, &self.clock, None);
+                router.set_providers(all, options).await?;
+            } else {
+                router.set_chains(&providers::chains(config));
+            }
+        }
         self.doors.change(door_settings(config));
         self.access.configure(config.access.api_key.reveal());
-        if let Some(router) = &self.router {
-            router.set_chains(chains(config));
-        }
         self.fetch.set_symbols(config.fetch.active_symbols.clone());
         logging::set_level(&config.log.level);
+        Ok(())
     }
 }
 
@@ -139,11 +152,16 @@ impl Reloader {
             let waiting = waiting.join(", ");
             tracing::warn!(waiting, "these settings change at the next start only");
         }
-        self.loaded = merged;
         if taken.is_empty() {
+            self.loaded = merged;
             return;
         }
-        self.parts.take(&self.loaded.config);
+        if let Err(error) = self.parts.take(&merged.config, &taken).await {
+            tracing::error!(%error, "the configuration is refused; send SIGHUP to try again");
+            self.note("config.reload", "", "refused: the store failed").await;
+            return;
+        }
+        self.loaded = merged;
         self.parts.shown.store(Arc::new(shown(&self.loaded.settings)));
         let taken = taken.join(", ");
         tracing::info!(taken, "the configuration has changed");
@@ -186,6 +204,10 @@ impl Reloader {
             tracing::warn!(%error, "a change of the configuration is not in the trail");
         }
     }
+}
+
+fn concerns_providers(key: &str) -> bool {
+    key.starts_with("providers.") || key.starts_with("breaker.")
 }
 
 fn can_change(key: &str) -> bool {

@@ -32,7 +32,7 @@ pub trait AuditStore: Send + Sync {
     /// [`super::JobStore::create_job`], [`super::JobStore::update_job`],
     /// [`super::JobStore::delete_job`], [`super::JobStore::delete_jobs`],
     /// [`super::KeyStore::create_key`], [`super::KeyStore::revoke_key`],
-    /// [`super::LedgerStore::forget_unknown`] and
+    /// [`super::LedgerStore::reset_provider`] and
     /// [`super::DeadLetterStore::remove_dead_letter`]. All else is as without the view.
     fn audited(&self, draft: AuditDraft) -> Arc<dyn Store>;
 

@@ -49,8 +49,9 @@ pub trait LedgerStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<(Symbol, Timestamp)>>;
 
-    /// Forgets what was remembered as unknown for a provider.
-    async fn forget_unknown(&self, provider: &ProviderName) -> Result<()>;
+    /// Writes an account as [`LedgerStore::save_ledger`] does and forgets with it what was
+    /// remembered as unknown for its provider. Where another revision is stored, nothing happens.
+    async fn reset_provider(&self, ledger: ProviderLedger) -> Result<LedgerSaved>;
 
     /// Keeps the newest receipt of each symbol. At the bound of the memory receipts of symbols
     /// that have none yet are dropped. May be lost in a crash.

@@ -81,9 +81,12 @@ pub trait PriceProvider: Send + Sync {
         symbols: &[Symbol],
     ) -> Result<Vec<(Symbol, Result<Quote, ProviderError>)>, ProviderError>;
 
-    /// Everything of an asset class that the provider lists.
+    /// Everything of an asset class that the provider lists. Left out by one that lists none.
     ///
     /// # Errors
     /// [`FailureClass::BadRequest`] for a class it does not list, else as [`Self::quotes`].
-    async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, ProviderError>;
+    async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, ProviderError> {
+        let why = format!("{} does not list {class}", self.profile().name);
+        Err(ProviderError::new(FailureClass::BadRequest, why))
+    }
 }

@@ -56,13 +56,7 @@ impl Ingest {
             match outcome {
                 Appended::New(price) => {
                     n_stored += 1;
-                    // Within a request the line carries its id; the averager's carries the price.
-                    tracing::debug!(
-                        price_id = price.id.get(),
-                        version = price.version,
-                        symbol = %price.observation.symbol,
-                        "stored"
-                    );
+                    tell(price, "recorded");
                     let best = newest.entry(&price.observation.symbol).or_insert(price);
                     if supersedes(price, best) {
                         *best = price;
@@ -98,6 +92,7 @@ impl Ingest {
         };
         let corrected = metrics::store_call("correct", self.store.correct(id, correction)).await?;
         if let Some(price) = &corrected {
+            tell(price, "corrected");
             self.cache.invalidate(&price.observation.symbol).await;
             metrics::price_corrected();
         }
@@ -112,9 +107,22 @@ impl Ingest {
         let deleted =
             metrics::store_call("delete", self.store.delete(id, self.clock.now())).await?;
         if let Some(price) = &deleted {
+            tell(price, "deleted");
             self.cache.invalidate(&price.observation.symbol).await;
             metrics::price_deleted();
         }
         Ok(deleted)
     }
+}
+
+/// A line of the log that joins two processes: in a request it carries the request's id, and the
+/// averager's line about this change has the same price and version.
+fn tell(price: &Price, change: &'static str) {
+    tracing::debug!(
+        price_id = price.id.get(),
+        version = price.version,
+        symbol = %price.observation.symbol,
+        change,
+        "stored"
+    );
 }

@@ -129,6 +129,7 @@ macro_rules! cases {
                 leases::a_lease_has_one_holder_at_a_time,
                 leases::a_lease_that_runs_out_is_free,
                 ledger::unknown_symbols_are_forgotten_in_time,
+                ledger::a_reset_forgets_unknown_symbols_with_the_account_or_not,
                 ledger::the_newest_receipt_of_a_symbol_is_kept,
                 ledger::a_list_of_assets_replaces_the_one_before,
                 snapshots::a_snapshot_does_not_see_later_changes,

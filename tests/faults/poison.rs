@@ -212,6 +212,39 @@ async fn letters_are_paged_dropped_and_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_letter_that_is_replayed_or_dropped_is_in_the_trail() {
+    let service = calm().await;
+    for name in ["one", "two", "three"] {
+        service.parts.bus.publish_raw(message("AAPL", name.as_bytes())).await.expect("published");
+    }
+    let ids: Vec<_> = letters(&service).await.iter().map(|letter| letter["id"].clone()).collect();
+    let [one, two, three] = ids.as_slice() else { panic!("{ids:?}") };
+    service.delete(&format!("/v1/dead-letters/{one}?reason=a%20test")).await;
+    service.post(&format!("/v1/dead-letters/{two}/replay"), "").await;
+    // Parked again by now: a fourth letter.
+    let again = letters(&service).await.pop().expect("a letter")["id"].clone();
+    service.post("/v1/dead-letters/replay", "").await;
+    service.delete(&format!("/v1/dead-letters/{one}?reason=again")).await;
+
+    let trail = service.get("/v1/audit").await.body;
+    let entries = trail.as_array().expect("entries").iter().rev();
+    let told: Vec<_> = entries
+        .filter(|entry| entry["action"].as_str().expect("text").starts_with("dead-letter."))
+        .map(|entry| json!([entry["action"], entry["target"], entry["outcome"], entry["actor"]]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["dead-letter.drop", format!("dead-letters/{one}: a test"), "done", "local"]),
+            json!(["dead-letter.replay", format!("dead-letters/{two}"), "done", "local"]),
+            json!(["dead-letter.replay", format!("dead-letters/{three}"), "done", "local"]),
+            json!(["dead-letter.replay", format!("dead-letters/{again}"), "done", "local"]),
+        ]
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_letter_stays_when_the_bus_does_not_take_it() {
     let service = calm().await;
     service.parts.bus.publish_raw(message("AAPL", b"poison")).await.expect("published");

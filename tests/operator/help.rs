@@ -56,8 +56,33 @@ fn mistakes_have_the_exit_codes_of_the_manual() {
         (&["export", "--symbol", "?"], 1),
         (&["backup", "verify", "nothing"], 1),
         (&["server"], 2),
+        (&["keys", "create", "--role", "boss"], 2),
         (&["import", "mixed.csv"], 3),
     ] {
         assert_eq!(code(arguments), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_data_directory_is_told_and_not_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for line in [
+        "audit verify",
+        "audit head",
+        "keys list",
+        "keys revoke a81f03c20009",
+        "dead-letters list",
+        "export",
+        "backup some.backup",
+        "compact",
+        "migrate --to full",
+    ] {
+        let mut command = tickerd(&directory);
+        let output = command.args(line.split(' ')).args(["--data-dir", "mistyped"]).output();
+        let output = output.expect("run");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {told}");
+        assert!(told.contains("there is no store"), "{line}: {told}");
+        assert!(!directory.path().join("mistyped").exists(), "{line} made a store");
     }
 }

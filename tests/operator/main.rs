@@ -1,6 +1,12 @@
 //! What an operator meets: the files to deploy with, the references, the command line, the logs.
 
 mod golden;
+#[cfg(feature = "postgres")]
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../support/servers.rs"]
+mod servers;
 mod service;
 #[expect(dead_code, reason = "other tests make the stand-in misbehave in more ways")]
 #[path = "../support/upstream.rs"]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::service::Service;
+use crate::upstream::{Behaviour, Canned, Upstream};
 
 const KEY: &str = "an-old-clients-key";
 
@@ -118,4 +119,53 @@ async fn a_key_in_a_file_can_be_replaced() {
     let system = operator.get("/v1/system", NEW).await.text().await.expect("text");
     assert!(!system.contains(NEW), "secrets are masked");
     assert!(!operator.service.log().join("\n").contains(NEW));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_gets_a_key_is_asked_and_a_refused_key_can_be_replaced() {
+    let upstream = Upstream::start().await;
+    let refused = Canned::new(401, "application/json", r#"{"error":"Invalid API key"}"#);
+    upstream.on("/", Behaviour::Answer(refused));
+    let operator = Operator::start("[fetch]\nactive_symbols = []\n");
+    let state = async || {
+        let answer = operator.get("/v1/providers", KEY).await;
+        let providers: Value = answer.json().await.expect("JSON");
+        let providers = providers.as_array().expect("a list").iter();
+        let name = |provider: &&Value| provider["name"] == "finnhub";
+        providers.clone().find(name).expect("listed")["enabled"].as_bool().expect("yes or no")
+    };
+    let with_key = |key: &str| {
+        let url = upstream.url();
+        operator.write(
+            "settings.toml",
+            &format!(
+                "[fetch]\nactive_symbols = []\n\
+                 [providers.finnhub]\napi_key = \"{key}\"\nbase_url = \"{url}\"\n"
+            ),
+        );
+    };
+    let quote =
+        async || operator.get("/prices/latest?symbol=AAPL&provider=finnhub", KEY).await.status();
+    assert!(!state().await, "it has no key");
+
+    with_key("a-wrong-key");
+    operator.eventually("it is on", &state).await;
+    assert_ne!(quote().await, 200);
+    let n_asked = upstream.requests().len();
+    assert!(n_asked > 0);
+    assert_ne!(quote().await, 200);
+    assert_eq!(upstream.requests().len(), n_asked, "a refused key is not tried again");
+
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let price =
+        format!(r#"{{"c":187.5,"d":1,"dp":1,"h":188,"l":186,"o":187,"pc":186.5,"t":{now}}}"#);
+    upstream.on("/", Behaviour::Answer(Canned::new(200, "application/json", price)));
+    with_key("a-right-key");
+    operator.eventually("a price", async || quote().await == 200).await;
+    let last = upstream.requests().pop().expect("a request");
+    assert_eq!(last.header("x-finnhub-token"), Some("a-right-key"));
+    let log = operator.service.log().join("\n");
+    assert!(!log.contains("a-right-key") && !log.contains("a-wrong-key"), "{log}");
+    let (changed, outcome) = operator.trail().await.pop().expect("an entry");
+    assert_eq!((changed.as_str(), outcome.as_str()), ("providers.finnhub.api_key", "done"));
 }

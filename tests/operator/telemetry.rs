@@ -1,19 +1,32 @@
 //! A request can be followed through the log to its averages, and what is promised is measured.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::service::Service;
 
-async fn post_price(service: &Service, price: &str, request_id: &str) -> Value {
+async fn send(
+    service: &Service,
+    method: reqwest::Method,
+    path: &str,
+    body: String,
+    request_id: &str,
+) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = client
-        .post(format!("{}/prices", service.base))
+        .request(method, format!("{}{path}", service.base))
         .header("content-type", "application/json")
         .header("x-request-id", request_id)
-        .body(format!(r#"{{"symbol":"AAPL","price":{price},"source":"desk"}}"#));
+        .body(body);
     let answer = request.send().await.expect("an answer");
-    assert_eq!(answer.status(), 201);
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
     serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON")
+}
+
+async fn post_price(service: &Service, price: &str, request_id: &str) -> Value {
+    let body = format!(r#"{{"symbol":"AAPL","price":{price},"source":"desk"}}"#);
+    send(service, reqwest::Method::POST, "/prices", body, request_id).await
 }
 
 async fn get(service: &Service, path: &str) -> String {
@@ -24,17 +37,48 @@ async fn get(service: &Service, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_leads_to_the_averages_of_its_price() {
-    let mut service =
-        Service::start(&["--log-format", "json"], &[("TICKERD_LOG__LEVEL", "info,tickerd=debug")]);
+    follow(&[]).await;
+}
+
+/// The client of PostgreSQL asks after each statement whether to tell of it, which once cost the
+/// next line its place in the log.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_leads_to_the_averages_of_its_price_in_postgres() {
+    let Some(options) = crate::postgres::fresh_options() else { return };
+    follow(&[
+        ("TICKERD_STORE__BACKEND", "postgres"),
+        ("TICKERD_STORE__POSTGRES_URL", options.url.as_str()),
+        ("TICKERD_STORE__POSTGRES_SCHEMA", options.schema.as_str()),
+    ])
+    .await;
+    crate::postgres::drop_schema(&options).await;
+}
+
+/// Follows a price, its correction and its deletion from the request to the averager.
+async fn follow(environment: &[(&str, &str)]) {
+    // The libraries stay quiet, as with everybody who looks for one request.
+    let level = [("TICKERD_LOG__LEVEL", "info,tickerd=debug")];
+    let mut service = Service::start(&["--log-format", "json"], &[environment, &level].concat());
     let price = post_price(&service, "189.84", "trace-1").await;
-    let stored = service
-        .logged(|line| line["message"] == "stored" && line["span"]["request_id"] == "trace-1");
-    assert_eq!(stored["price_id"], price["id"]);
-    let averaged = service.logged(|line| {
-        line["message"] == "averaged"
-            && (&line["price_id"], &line["version"]) == (&stored["price_id"], &stored["version"])
-    });
-    assert!(averaged["message_id"].is_string(), "{averaged}");
+    let path = format!("/prices/{}", price["id"]);
+    let corrected = r#"{"price":189.85}"#.to_owned();
+    send(&service, reqwest::Method::PUT, &path, corrected, "trace-2").await;
+    send(&service, reqwest::Method::DELETE, &path, String::new(), "trace-3").await;
+    for (request_id, change) in
+        [("trace-1", "recorded"), ("trace-2", "corrected"), ("trace-3", "deleted")]
+    {
+        let stored = service.logged(|line| {
+            line["message"] == "stored" && line["span"]["request_id"] == *request_id
+        });
+        assert_eq!((&stored["price_id"], &stored["change"]), (&price["id"], &change.into()));
+        let averaged = service.logged(|line| {
+            line["message"] == "averaged"
+                && (&line["price_id"], &line["version"])
+                    == (&stored["price_id"], &stored["version"])
+        });
+        assert!(averaged["message_id"].is_string(), "{averaged}");
+    }
     let answered = service
         .logged(|line| line["message"] == "answered" && line["span"]["request_id"] == "trace-1");
     assert_eq!((&answered["operation"], &answered["status"]), (&"store_price".into(), &201.into()));
@@ -65,7 +109,9 @@ async fn parts_calls_quotes_and_delays_are_measured() {
     get(&service, "/prices/latest?symbol=NOBODY").await;
     // The averager works beside the requests.
     let mut metrics = get(&service, "/metrics").await;
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !metrics.contains("tickerd_average_delay_seconds_count 2") {
+        assert!(Instant::now() < deadline, "the averages never came:\n{metrics}");
         metrics = get(&service, "/metrics").await;
     }
     for wanted in [

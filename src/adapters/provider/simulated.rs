@@ -13,9 +13,7 @@ use rust_decimal::Decimal;
 use super::QuoteResults;
 use crate::model::{Amount, AssetClass, ProviderName, Symbol, TimeSource, Timestamp};
 use crate::ports::Clock;
-use crate::ports::provider::{
-    Asset, FailureClass, PriceProvider, ProviderError, ProviderProfile, Quote,
-};
+use crate::ports::provider::{FailureClass, PriceProvider, ProviderError, ProviderProfile, Quote};
 
 /// Walks up or down by up to a quarter of a per cent at every question.
 pub struct Simulated {
@@ -134,10 +132,6 @@ impl PriceProvider for Simulated {
     async fn quotes(&self, symbols: &[Symbol]) -> Result<QuoteResults, ProviderError> {
         let now = self.clock.now();
         Ok(symbols.iter().map(|symbol| (symbol.clone(), self.walk(symbol, 1, now))).collect())
-    }
-
-    async fn assets(&self, _class: AssetClass) -> Result<Vec<Asset>, ProviderError> {
-        Err(ProviderError::new(FailureClass::BadRequest, "the simulation lists no assets"))
     }
 }
 

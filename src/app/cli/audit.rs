@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Common;
 use super::out::out;
-use crate::app::backends::open_store;
+use crate::app::backends::{open_store, require_store};
 use crate::codec::audit::{Broken, Walk};
 use crate::model::AuditHead;
 use crate::ports::Store;
@@ -24,7 +24,7 @@ pub(super) struct AuditArgs {
     #[command(flatten)]
     common: Common,
     /// Answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 
@@ -42,6 +42,7 @@ enum AuditVerb {
 
 pub(super) async fn audit(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let config = args.common.load(Vec::new())?.config;
+    require_store(&config)?;
     let store = open_store(&config)
         .await
         .context("the trail can be read when no service has the data directory open")?;

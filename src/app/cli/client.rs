@@ -1,5 +1,6 @@
 //! Talking to a running service.
 
+use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,10 +19,10 @@ use crate::http::tls::certificates;
 #[derive(Debug, Args, Clone, Default)]
 pub(super) struct Remote {
     /// A running service, such as <http://127.0.0.1:8000>
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
     /// Its key, if it asks for one
-    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true, global = true)]
+    #[arg(long, value_name = "KEY", env = "TICKERD_KEY", hide_env_values = true)]
     pub(super) key: Option<String>,
 }
 
@@ -142,7 +143,8 @@ impl Client {
             Some(key) => request.bearer_auth(key),
             None => request,
         };
-        request.send().await.with_context(|| format!("{} does not answer", self.base))
+        let why = |error| anyhow::anyhow!("{} does not answer: {}", self.base, root_cause(&error));
+        request.send().await.map_err(why)
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {
@@ -153,6 +155,15 @@ impl Client {
             .with_context(|| format!("{} answers {status}, and not with JSON", self.base))?;
         Ok((status, body))
     }
+}
+
+/// What lies behind an error of a connection; what lies between says the same at greater length.
+pub(super) fn root_cause(error: &reqwest::Error) -> &dyn Error {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause
 }
 
 /// What a problem says, for people.

@@ -15,32 +15,26 @@ use crate::app::config::ConfigErrors;
 pub(super) struct ConfigArgs {
     #[command(subcommand)]
     verb: ConfigVerb,
+    #[command(flatten)]
+    common: Common,
+    /// One JSON object: all mistakes, or all settings
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Say everything that is wrong with the configuration
-    Check {
-        #[command(flatten)]
-        common: Common,
-        /// One JSON object, with all mistakes
-        #[arg(long)]
-        json: bool,
-    },
+    Check,
     /// Show every setting with its value and where that comes from
-    Show {
-        #[command(flatten)]
-        common: Common,
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show,
 }
 
 pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
-    match &args.verb {
-        ConfigVerb::Check { common, json: true } => return check_as_json(common),
-        ConfigVerb::Check { common, json: false } => {
+    let common = &args.common;
+    match args.verb {
+        ConfigVerb::Check if args.json => return check_as_json(common),
+        ConfigVerb::Check => {
             let loaded = common.load(Vec::new())?;
             open_tls(&loaded.config)?;
             match loaded.file {
@@ -48,9 +42,9 @@ pub(super) fn config(args: &ConfigArgs) -> anyhow::Result<ExitCode> {
                 None => writeln!(out(), "no file; the defaults and the environment are valid")?,
             }
         }
-        ConfigVerb::Show { common, json } => {
+        ConfigVerb::Show => {
             let loaded = common.load(Vec::new())?;
-            if *json {
+            if args.json {
                 let entries = loaded.settings.iter().map(|(key, setting)| {
                     let entry = json!({
                         "value": setting.shown(key), "origin": setting.origin,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::client::{Client, Remote};
 use super::out::out;
-use crate::app::backends::open_store;
+use crate::app::backends::{open_existing_store, open_store};
 use crate::app::backup;
 use crate::model::{Order, Price, Symbol, TimeRange, Timestamp};
 use crate::ports::PriceQuery;
@@ -58,7 +58,7 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<ExitCode> {
         order: Order::OldestFirst,
         ..PriceQuery::newest(4_096)
     };
-    let store = open_store(&args.common.load(Vec::new())?.config).await?;
+    let store = open_existing_store(&args.common.load(Vec::new())?.config).await?;
     let target: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(
             File::create(path).with_context(|| format!("{} cannot be written", path.display()))?,
@@ -152,6 +152,7 @@ pub(super) struct BackupArgs {
 enum Verify {
     /// Read a backup from end to end and compare its checksum
     Verify {
+        /// The backup
         file: PathBuf,
         /// The summary as JSON
         #[arg(long)]
@@ -179,7 +180,7 @@ pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
             target.finish()?
         }
         None => {
-            let store = open_store(&args.common.load(Vec::new())?.config).await?;
+            let store = open_existing_store(&args.common.load(Vec::new())?.config).await?;
             let progress = |n_records| bar.set_position(n_records);
             let summary = backup::backup(store.as_ref(), &file, progress).await?;
             store.close().await?;

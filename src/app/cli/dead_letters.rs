@@ -5,7 +5,6 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use poem_openapi::types::ToJSON;
 use serde_json::{Value, json};
@@ -13,8 +12,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::client::{Client, Remote, problem};
 use super::out::out;
-use crate::app::backends::Parts;
-use crate::app::config::StoreBackend;
+use crate::app::backends::{Parts, require_store};
 use crate::app::run::App;
 use crate::http::dead_letters::DeadLetterRecord;
 use crate::model::{Actor, AuditDraft};
@@ -27,21 +25,18 @@ const PAGE: usize = 500;
 pub(super) struct DeadLettersArgs {
     #[command(subcommand)]
     what: What,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
     /// Show deliveries that were given up, oldest first
-    List {
-        #[command(flatten)]
-        place: Place,
-    },
+    List,
     /// Try them again
     Replay {
         #[command(flatten)]
         which: Which,
-        #[command(flatten)]
-        place: Place,
     },
     /// Forget them
     Drop {
@@ -50,8 +45,6 @@ enum What {
         /// Why, for those who ask later
         #[arg(long)]
         reason: String,
-        #[command(flatten)]
-        place: Place,
     },
 }
 
@@ -92,10 +85,11 @@ impl Act {
 }
 
 pub(super) async fn dead_letters(args: DeadLettersArgs) -> anyhow::Result<ExitCode> {
+    let place = &args.place;
     match args.what {
-        What::List { place } => list(&place).await,
-        What::Replay { which, place } => act(&place, &which, &Act::Replay).await,
-        What::Drop { which, reason, place } => act(&place, &which, &Act::Drop { reason }).await,
+        What::List => list(place).await,
+        What::Replay { which } => act(place, &which, &Act::Replay).await,
+        What::Drop { which, reason } => act(place, &which, &Act::Drop { reason }).await,
     }
 }
 
@@ -216,9 +210,7 @@ async fn act_on_store(place: &Place, which: &Which, act: &Act) -> anyhow::Result
 
 async fn open(place: &Place) -> anyhow::Result<App> {
     let config = place.common.load(Vec::new())?.config;
-    if config.store_backend() == StoreBackend::Redb && !config.store.file().exists() {
-        bail!("there is no data in {}", config.store.data_dir.display());
-    }
+    require_store(&config)?;
     let parts = Parts::open(&config, Arc::new(SystemClock)).await?;
     App::build(&config, parts, false).await
 }

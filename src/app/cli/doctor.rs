@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::Common;
+use super::client::root_cause;
 use super::out::out;
 use crate::app::providers;
 use crate::model::{AssetClass, Symbol};
@@ -165,18 +166,12 @@ async fn encrypt(base: &reqwest::Url) -> Result<String, Ill> {
     };
     match answer {
         Ok(_) => Ok("the certificate is good".into()),
-        Err(error) => {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            Err(Ill {
-                detail: cause.to_string(),
-                remedy: "check the clock of this machine, its CA certificates (package \
-                         ca-certificates), and whether a proxy opens encrypted connections"
-                    .into(),
-            })
-        }
+        Err(error) => Err(Ill {
+            detail: root_cause(&error).to_string(),
+            remedy: "check the clock of this machine, its CA certificates (package \
+                     ca-certificates), and whether a proxy opens encrypted connections"
+                .into(),
+        }),
     }
 }
 

@@ -42,18 +42,23 @@ pub(super) struct ImportArgs {
     /// The symbol of all rows
     #[arg(long, value_name = "S", conflicts_with = "symbol_column")]
     symbol: Option<String>,
+    /// Column or field with the symbol; `symbol` when not given
     #[arg(long, value_name = "C")]
     symbol_column: Option<String>,
+    /// With the time of the observation; `timestamp` when not given
     #[arg(long, value_name = "C")]
     time_column: Option<String>,
+    /// How that time is written; `unix` counts seconds, `unix-ms` milliseconds
     #[arg(long, value_name = "FORMAT", default_value = "rfc3339")]
     time_format: TimeText,
+    /// With the price; `price` when not given
     #[arg(long, value_name = "C")]
     price_column: Option<String>,
-    /// A negative volume is read as its size
+    /// With the volume; a negative one is read as its size; `volume` when not given and there
     #[arg(long, value_name = "C")]
     volume_column: Option<String>,
-    /// Without it, rows that share symbol, source and time are told apart by their order
+    /// With the id of a trade; `external_id` when not given and there; without one, rows that share
+    /// symbol, source and time are told apart by their order
     #[arg(long, value_name = "C")]
     id_column: Option<String>,
     /// Where the prices come from

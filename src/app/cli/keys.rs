@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Common;
 use super::client::{Client, Remote, problem};
 use super::out::{out, remark};
-use crate::app::backends::open_store;
+use crate::app::backends::{open_store, require_store};
 use crate::http::keys::KeyRecord;
 use crate::model::{Actor, AuditDraft, KeyId, Role, Timestamp};
 use crate::ports::{Clock, SystemClock};
@@ -25,7 +25,7 @@ pub(super) struct KeysArgs {
     #[command(flatten)]
     remote: Remote,
     /// Answer as JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
 }
 
@@ -33,8 +33,8 @@ pub(super) struct KeysArgs {
 enum KeysVerb {
     /// Make a key; it is shown this once
     Create {
-        /// read, write or admin
-        #[arg(long, default_value = "read")]
+        /// What it may do
+        #[arg(long, default_value = "read", value_parser = ["read", "write", "admin"])]
         role: String,
         /// What it is for
         #[arg(long)]
@@ -105,6 +105,10 @@ async fn through(client: &Client, verb: &KeysVerb) -> anyhow::Result<Value> {
 
 async fn in_store(common: &Common, verb: &KeysVerb) -> anyhow::Result<Value> {
     let config = common.load(Vec::new())?.config;
+    // The first key may come before the first price.
+    if !matches!(verb, KeysVerb::Create { .. }) {
+        require_store(&config)?;
+    }
     let store = open_store(&config)
         .await
         .context("is the service running? then name it with --url and --key")?;

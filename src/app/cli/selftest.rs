@@ -20,6 +20,7 @@ pub(super) struct SelftestArgs {
     /// or wrong
     #[arg(long, required_unless_present = "soak")]
     chaos: bool,
+    /// How often
     #[arg(long, default_value_t = 20, requires = "chaos")]
     kills: u32,
     /// Let the clients write for this long (`10m`) and watch the memory of the service; after the

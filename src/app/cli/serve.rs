@@ -36,8 +36,8 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
-    /// edge or full
-    #[arg(long)]
+    /// Which backends are the defaults: those inside, or servers
+    #[arg(long, value_parser = ["edge", "full"])]
     mode: Option<String>,
     /// What this process does: api, poller, relay, averager, separated by commas
     #[arg(long)]
@@ -45,8 +45,8 @@ pub(super) struct ServeArgs {
     /// Play real history and simulated prices as if live; no network, no keys
     #[arg(long)]
     demo: bool,
-    /// text or json
-    #[arg(long)]
+    /// How the log is written
+    #[arg(long, value_parser = ["text", "json"])]
     log_format: Option<String>,
 }
 

@@ -41,21 +41,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "keys",
-        &[
-            ("An admin key, while no service runs", "tickerd keys create --role admin --name desk"),
-            ("Through the running service", "tickerd keys list --url http://127.0.0.1:8000"),
-            ("Refused from now on", "tickerd keys revoke a81f03c20009"),
-        ],
-    ),
-    (
-        "audit",
-        &[
-            ("What to keep elsewhere", "tickerd audit head"),
-            ("Whether the trail is as it was written", "tickerd audit verify"),
-        ],
-    ),
-    (
         "quote",
         &[
             (
@@ -132,7 +117,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("The first one", "tickerd keys create --role admin --name operator"),
             (
                 "One that ends by itself, from a running service",
-                "tickerd keys --url http://127.0.0.1:8000 create --expires 90d",
+                "tickerd keys create --expires 90d --url http://127.0.0.1:8000",
             ),
             ("Who has which", "tickerd keys list"),
             ("Refuse one from now on", "tickerd keys revoke a81f03c20009"),
@@ -183,7 +168,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
 
 /// The command line with its examples.
 pub fn command() -> Command {
-    let mut command = Cli::command();
+    let mut command = Cli::command().mut_subcommands(flags_anywhere);
     command.build();
     for (verb, examples) in EXAMPLES {
         let text = shown(examples);
@@ -193,6 +178,12 @@ pub fn command() -> Command {
         };
     }
     command
+}
+
+/// Lets the flags of a verb that has verbs of its own stand behind those too, where people type
+/// them: `keys create --data-dir D`.
+fn flags_anywhere(verb: Command) -> Command {
+    if verb.is_subcommand_required_set() { verb.mut_args(|flag| flag.global(true)) } else { verb }
 }
 
 fn shown(examples: &[(&str, &str)]) -> String {
@@ -205,17 +196,44 @@ fn shown(examples: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
 
     #[test]
     fn every_verb_has_examples_that_parse() {
-        let verbs = Cli::command();
+        let verbs = command();
         for verb in verbs.get_subcommands().map(Command::get_name).filter(|name| *name != "help") {
             assert!(EXAMPLES.iter().any(|(name, _)| *name == verb), "{verb} has no example");
         }
         for (_, line) in EXAMPLES.iter().flat_map(|(_, examples)| *examples) {
-            let parsed = Cli::command().try_get_matches_from(line.split_whitespace());
+            let parsed = command().try_get_matches_from(line.split_whitespace());
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn flags_of_nested_verbs_stand_on_either_side() {
+        for [verb, nested] in [
+            ["keys", "create"],
+            ["keys", "list"],
+            ["audit", "verify"],
+            ["audit", "head"],
+            ["config", "check"],
+            ["config", "show"],
+            ["dead-letters", "list"],
+        ] {
+            let flags = ["--data-dir", "D", "--config", "C", "--json"];
+            for line in [
+                [&["tickerd", verb, nested][..], &flags].concat(),
+                [&["tickerd", verb][..], &flags, &[nested]].concat(),
+            ] {
+                let cli = Cli::from_arg_matches(&command().get_matches_from(&line));
+                let told = format!("{:?}", cli.expect("it parses"));
+                for kept in [r#"Some("D")"#, r#"Some("C")"#, "json: true"] {
+                    assert!(told.contains(kept), "{line:?}: {told}");
+                }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 
 use crate::app::run::VERSION;
-use crate::telemetry::logging::Listener;
+use crate::telemetry::logging::{Asked, Listener};
 
 /// The longest wait for the collector.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub(super) fn open(endpoint: &str) -> anyhow::Result<(Listener, Export)> {
     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("tickerd"));
     // Without this the client that sends the spans would tell of itself.
     let own = Targets::new().with_target("tickerd", tracing::Level::DEBUG);
-    Ok((spans.with_filter(own).boxed(), Export(provider)))
+    Ok((spans.with_filter(Asked(own)).boxed(), Export(provider)))
 }
 
 impl Export {

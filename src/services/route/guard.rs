@@ -11,8 +11,9 @@ use super::account::Account;
 use super::check::believable;
 use super::switches::{Endpoint, Switches};
 use crate::model::{
-    AssetClass, Attempt, AttemptOutcome, BreakerPolicy, BreakerState, BudgetLeft, CallStatistics,
-    FailureClass, Permit, ProviderLedger, ProviderName, QuotaWindow, Symbol, Timestamp,
+    AssetClass, Attempt, AttemptOutcome, AuditDraft, BreakerPolicy, BreakerState, BudgetLeft,
+    CallStatistics, FailureClass, Permit, ProviderLedger, ProviderName, QuotaWindow, Symbol,
+    Timestamp,
 };
 use crate::ports::provider::{Asset, PriceProvider, ProviderError, ProviderProfile, Quote};
 use crate::ports::{Clock, LedgerSaved, Store, StoreError};
@@ -134,15 +135,24 @@ impl Guard {
         }
     }
 
-    /// Closes the breaker and switches everything on again; what was counted against the budgets
-    /// stays counted.
-    pub(super) async fn reset(&self) -> Result<(), StoreError> {
-        self.switches.lock().reset();
-        let closed = self.book(|account| {
-            account.breaker.reset();
-            Ok::<(), Infallible>(())
-        });
-        closed.await.map(|_| ())
+    /// Closes the breaker, switches everything on again and forgets which symbols are not listed;
+    /// what was counted against the budgets stays counted. `draft` goes into the trail with it.
+    pub(super) async fn reset(&self, draft: AuditDraft) -> Result<(), StoreError> {
+        let store = self.store.audited(draft);
+        let _turn = self.booking.lock().await;
+        loop {
+            let mut after = self.account.lock().clone();
+            after.breaker.reset();
+            match store.reset_provider(after.ledger(self.name())).await? {
+                LedgerSaved::Saved => {
+                    after.revision += 1;
+                    *self.account.lock() = after;
+                    self.switches.lock().reset();
+                    return Ok(());
+                }
+                LedgerSaved::Stale(current) => self.account.lock().adopt(current),
+            }
+        }
     }
 
     /// Asks for at most a batch of symbols, at least one, all of one asset class; every one comes

@@ -86,11 +86,25 @@ type FlightFuture = BoxFuture<'static, Arc<BTreeMap<Symbol, Outcome>>>;
 /// A symbol, and the provider it is asked of when only one is.
 type FlightKey = (Symbol, Option<ProviderName>);
 
+/// Who can be asked, and in which order.
+#[derive(Clone)]
+struct Lineup {
+    guards: Vec<Arc<Guard>>,
+    off: Vec<(ProviderName, String)>,
+    chains: Chains,
+}
+
+impl Lineup {
+    fn guard(&self, name: &ProviderName) -> Option<&Arc<Guard>> {
+        self.guards.iter().find(|guard| guard.name() == name)
+    }
+}
+
 /// Asks providers for prices. One for the whole service.
 pub struct Router {
-    guards: Vec<Arc<Guard>>,
-    options: RouterOptions,
-    chains: ArcSwap<Chains>,
+    lineup: ArcSwap<Lineup>,
+    remember_unknown: Duration,
+    retry_after: Duration,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
     clock: Arc<dyn Clock>,
@@ -112,20 +126,38 @@ impl Router {
         ingest: Arc<Ingest>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
-        let mut ledgers = store.ledgers().await?;
-        let guards = providers.into_iter().zip(options.seed..).map(|(provider, seed)| {
-            let profile = provider.profile();
-            let position = ledgers.iter().position(|ledger| ledger.provider == profile.name);
-            let ledger = position.map(|position| ledgers.swap_remove(position));
-            let own = profile.budget.clone();
-            let limits = options.budgets.get(&profile.name).cloned().unwrap_or(own);
-            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
-            Arc::new(Guard::new(provider, &limits, ledger, options.guard, store, clock, seed))
-        });
-        let guards = guards.collect();
-        let (flights, recent) = (Mutex::default(), Mutex::default());
-        let chains = ArcSwap::from_pointee(options.chains.clone());
-        Ok(Arc::new(Self { guards, options, chains, store, ingest, clock, flights, recent }))
+        let (remember_unknown, retry_after) = (options.remember_unknown, options.retry_after);
+        let lineup = line_up(providers, options, &store, &clock).await?;
+        Ok(Arc::new(Self {
+            lineup: ArcSwap::from_pointee(lineup),
+            remember_unknown,
+            retry_after,
+            store,
+            ingest,
+            clock,
+            flights: Mutex::default(),
+            recent: Mutex::default(),
+        }))
+    }
+
+    /// Asks these providers along these chains from now on. What was counted and booked is taken
+    /// over from the store; calls under way come to their end.
+    ///
+    /// # Errors
+    /// When the store fails; then all stays as it was.
+    pub async fn set_providers(
+        &self,
+        providers: Vec<Arc<dyn PriceProvider>>,
+        options: RouterOptions,
+    ) -> Result<(), StoreError> {
+        let lineup = line_up(providers, options, &self.store, &self.clock).await?;
+        self.lineup.store(Arc::new(lineup));
+        Ok(())
+    }
+
+    /// Asks along other chains from now on.
+    pub fn set_chains(&self, chains: &Chains) {
+        self.lineup.rcu(|lineup| Lineup { chains: chains.clone(), ..Lineup::clone(lineup) });
     }
 
     /// Asks for a symbol now: along its fallback chain, or only the provider that is named. What
@@ -203,13 +235,14 @@ impl Router {
 
     /// Every provider as this process knows it, those that are off included.
     pub fn providers(&self) -> Vec<ProviderState> {
-        let on = self.guards.iter().map(|guard| {
+        let lineup = self.lineup.load();
+        let on = lineup.guards.iter().map(|guard| {
             let (breaker, budgets, calls) = guard.state();
             let switched_off = guard.switched_off();
             let profile = Box::new(guard.profile().clone());
             ProviderState::On { profile, breaker, budgets, calls, switched_off }
         });
-        let off = self.options.off.iter();
+        let off = lineup.off.iter();
         let off =
             off.map(|(name, why)| ProviderState::Off { name: name.clone(), why: why.clone() });
         on.chain(off).collect()
@@ -222,9 +255,7 @@ impl Router {
     /// When the store fails.
     pub async fn reset(&self, name: &ProviderName, draft: AuditDraft) -> Result<bool, StoreError> {
         let Some(guard) = self.guard(name) else { return Ok(false) };
-        // The trail first: nothing is reset without an entry.
-        self.store.audited(draft).forget_unknown(name).await?;
-        guard.reset().await?;
+        guard.reset(draft).await?;
         Ok(true)
     }
 
@@ -248,12 +279,7 @@ impl Router {
 
     /// The fallback chain of an asset class, those that are off included.
     pub fn chain_names(&self, class: AssetClass) -> Vec<ProviderName> {
-        self.chains.load().of_class(class).to_vec()
-    }
-
-    /// Asks along other chains from now on.
-    pub fn set_chains(&self, chains: Chains) {
-        self.chains.store(Arc::new(chains));
+        self.lineup.load().chains.of_class(class).to_vec()
     }
 
     /// An enabled provider with its limits.
@@ -270,26 +296,27 @@ impl Router {
         if self.guard(name).is_some() {
             return Ok(());
         }
-        let off = self.options.off.iter().find(|(known, _)| known == name);
+        let lineup = self.lineup.load();
+        let off = lineup.off.iter().find(|(known, _)| known == name);
         Err(match off {
             Some((_, reason)) => {
                 RouteFailure::ProviderOff { provider: name.clone(), reason: reason.clone() }
             }
             None => RouteFailure::UnknownProvider {
                 provider: name.clone(),
-                choices: self.guards.iter().map(|guard| guard.name().clone()).collect(),
+                choices: lineup.guards.iter().map(|guard| guard.name().clone()).collect(),
             },
         })
     }
 
-    fn guard(&self, name: &ProviderName) -> Option<&Arc<Guard>> {
-        self.guards.iter().find(|guard| guard.name() == name)
+    fn guard(&self, name: &ProviderName) -> Option<Arc<Guard>> {
+        self.lineup.load().guard(name).cloned()
     }
 
     fn chain(&self, symbol: &Symbol) -> Vec<Arc<Guard>> {
-        let chains = self.chains.load();
-        let names = chains.of(symbol).iter();
-        names.filter_map(|name| self.guard(name).cloned()).collect()
+        let lineup = self.lineup.load();
+        let names = lineup.chains.of(symbol).iter();
+        names.filter_map(|name| lineup.guard(name).cloned()).collect()
     }
 
     async fn ask(
@@ -318,7 +345,7 @@ impl Router {
         symbols: &[Symbol],
         provider: Option<&ProviderName>,
     ) -> Vec<Shared<FlightFuture>> {
-        let chains = self.chains.load();
+        let lineup = self.lineup.load();
         let mut joined: Vec<Shared<FlightFuture>> = Vec::new();
         let mut groups: BTreeMap<Vec<&ProviderName>, Vec<Symbol>> = BTreeMap::new();
         let mut flights = self.flights.lock();
@@ -332,7 +359,7 @@ impl Router {
             }
             let chain = match provider {
                 Some(provider) => vec![provider],
-                None => chains.of(symbol).iter().collect(),
+                None => lineup.chains.of(symbol).iter().collect(),
             };
             let group = groups.entry(chain).or_default();
             if !group.contains(symbol) {
@@ -340,7 +367,7 @@ impl Router {
             }
         }
         for (chain, group) in groups {
-            let guards = chain.into_iter().filter_map(|name| self.guard(name).cloned()).collect();
+            let guards = chain.into_iter().filter_map(|name| lineup.guard(name).cloned()).collect();
             let router = Arc::clone(self);
             let (symbols, named) = (group.clone(), provider.cloned());
             let flight: FlightFuture =
@@ -366,8 +393,8 @@ impl Router {
             store: &self.store,
             ingest: &self.ingest,
             clock: &self.clock,
-            remember_unknown: self.options.remember_unknown,
-            retry_after: self.options.retry_after,
+            remember_unknown: self.remember_unknown,
+            retry_after: self.retry_after,
         };
         let outcomes = fetch.walk(&symbols, &chain).await;
         self.remember(&outcomes, provider.as_ref());
@@ -397,4 +424,24 @@ impl Router {
             }
         }
     }
+}
+
+/// Guards these providers, with what the store knows of them.
+async fn line_up(
+    providers: Vec<Arc<dyn PriceProvider>>,
+    options: RouterOptions,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Lineup, StoreError> {
+    let mut ledgers = store.ledgers().await?;
+    let guards = providers.into_iter().zip(options.seed..).map(|(provider, seed)| {
+        let profile = provider.profile();
+        let position = ledgers.iter().position(|ledger| ledger.provider == profile.name);
+        let ledger = position.map(|position| ledgers.swap_remove(position));
+        let own = profile.budget.clone();
+        let limits = options.budgets.get(&profile.name).cloned().unwrap_or(own);
+        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        Arc::new(Guard::new(provider, &limits, ledger, options.guard, store, clock, seed))
+    });
+    Ok(Lineup { guards: guards.collect(), off: options.off, chains: options.chains })
 }

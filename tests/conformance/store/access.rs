@@ -10,7 +10,8 @@ use tickerd::model::{
 use tickerd::ports::{Appended, AuditQuery, JobChange, SnapshotRecord, Store};
 
 use super::dead_letters::letter;
-use crate::build::{corrected, instant, observed, provider, second, symbol};
+use super::ledger::account;
+use crate::build::{corrected, instant, observed, second, symbol};
 
 fn key(number: u8) -> ApiKey {
     ApiKey {
@@ -121,7 +122,8 @@ pub(crate) async fn a_change_through_the_view_carries_its_entry(store: Arc<dyn S
     by("job.delete").delete_jobs().await.expect("none left");
     by("key.create").create_key(key(1)).await.expect("created");
     by("key.revoke").revoke_key(key(1).id, second(2)).await.expect("revoked");
-    by("provider.reset").forget_unknown(&provider("yahoo")).await.expect("forgotten");
+    by("provider.reset").reset_provider(account("yahoo", 0, 0)).await.expect("reset");
+    by("provider.reset").reset_provider(account("yahoo", 0, 0)).await.expect("too late");
     let parked = by("never").park(letter("parked")).await.expect("parked");
     by("dead-letter.drop").remove_dead_letter(parked).await.expect("removed");
 

@@ -10,13 +10,20 @@ use tickerd::ports::{LedgerSaved, Store};
 
 use crate::build::{currency, provider, second, symbol};
 
-pub(crate) async fn accounts_are_written_over_and_read_by_name(store: Arc<dyn Store>) {
-    let ledger = |name, revision, n_failures, n_calls| ProviderLedger {
+pub(super) fn account(name: &str, revision: u64, n_calls: u64) -> ProviderLedger {
+    ProviderLedger {
         provider: provider(name),
         revision,
         used: Vec::new(),
-        breaker: BreakerState::Closed { n_failures },
+        breaker: BreakerState::default(),
         calls: CallStatistics { n_calls, ..CallStatistics::default() },
+    }
+}
+
+pub(crate) async fn accounts_are_written_over_and_read_by_name(store: Arc<dyn Store>) {
+    let ledger = |name, revision, n_failures, n_calls| ProviderLedger {
+        breaker: BreakerState::Closed { n_failures },
+        ..account(name, revision, n_calls)
     };
     for (name, revision, n_failures, n_calls) in
         [("kraken", 0, 0, 1), ("alpha", 0, 1, 2), ("kraken", 1, 3, 4)]
@@ -29,16 +36,9 @@ pub(crate) async fn accounts_are_written_over_and_read_by_name(store: Arc<dyn St
 }
 
 pub(crate) async fn an_account_that_another_wrote_since_is_told_and_kept(store: Arc<dyn Store>) {
-    let account = |n_calls, revision| ProviderLedger {
-        provider: provider("kraken"),
-        revision,
-        used: Vec::new(),
-        breaker: BreakerState::default(),
-        calls: CallStatistics { n_calls, ..CallStatistics::default() },
-    };
     // Many count one call each, starting from the same account: none may be lost.
     let counting = (0..8).map(|_| async {
-        let mut mine = account(0, 0);
+        let mut mine = account("kraken", 0, 0);
         loop {
             mine.calls.n_calls += 1;
             match store.save_ledger(mine).await.expect("answered") {
@@ -48,7 +48,7 @@ pub(crate) async fn an_account_that_another_wrote_since_is_told_and_kept(store: 
         }
     });
     futures_util::future::join_all(counting).await;
-    assert_eq!(store.ledgers().await.expect("accounts"), [account(8, 8)]);
+    assert_eq!(store.ledgers().await.expect("accounts"), [account("kraken", 8, 8)]);
 }
 
 pub(crate) async fn unknown_symbols_are_forgotten_in_time(store: Arc<dyn Store>) {
@@ -63,10 +63,30 @@ pub(crate) async fn unknown_symbols_are_forgotten_in_time(store: Arc<dyn Store>)
     assert_eq!(unknown, [(y.clone(), second(20)), (x, second(9))]);
     let unknown = store.unknown_symbols(&kraken, &asked, second(9)).await.expect("symbols");
     assert_eq!(unknown, [(y, second(20))]);
-    store.forget_unknown(&kraken).await.expect("forgotten");
-    assert_eq!(store.unknown_symbols(&kraken, &asked, second(1)).await.expect("symbols"), []);
-    let unknown = store.unknown_symbols(&alpha, &asked, second(1)).await.expect("symbols");
-    assert_eq!(unknown, [(z, second(20))]);
+}
+
+pub(crate) async fn a_reset_forgets_unknown_symbols_with_the_account_or_not(store: Arc<dyn Store>) {
+    let (kraken, alpha, x) = (provider("kraken"), provider("alpha"), symbol("X"));
+    for provider in [&kraken, &alpha] {
+        let remembered = store.remember_unknown(provider, from_ref(&x), second(1), second(9)).await;
+        remembered.expect("remembered");
+    }
+    store.save_ledger(account("kraken", 0, 1)).await.expect("saved");
+    let known = async |provider| {
+        let unknown = store.unknown_symbols(provider, from_ref(&x), second(2)).await;
+        unknown.expect("symbols").is_empty()
+    };
+
+    // Somebody booked a call since this account was read.
+    let late = store.reset_provider(account("kraken", 0, 0)).await.expect("answered");
+    assert_eq!(late, LedgerSaved::Stale(account("kraken", 1, 1)));
+    assert!(!known(&kraken).await);
+
+    let reset = store.reset_provider(account("kraken", 1, 2)).await.expect("answered");
+    assert_eq!(reset, LedgerSaved::Saved);
+    assert_eq!(store.ledgers().await.expect("accounts"), [account("kraken", 2, 2)]);
+    assert!(known(&kraken).await);
+    assert!(!known(&alpha).await, "of another provider");
 }
 
 pub(crate) async fn the_newest_receipt_of_a_symbol_is_kept(store: Arc<dyn Store>) {

@@ -195,7 +195,7 @@ pass_on! { LedgerStore {
     safe fn unknown_symbols(
         provider: &ProviderName, symbols: &[Symbol], now: Timestamp
     ) -> Vec<(Symbol, Timestamp)>;
-    safe fn forget_unknown(provider: &ProviderName) -> ();
+    safe fn reset_provider(ledger: ProviderLedger) -> LedgerSaved;
     safe fn save_receipts(receipts: Vec<Receipt>) -> ();
     safe fn receipt(symbol: &Symbol) -> Option<Receipt>;
 } }

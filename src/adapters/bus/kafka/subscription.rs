@@ -229,22 +229,24 @@ impl Drop for KafkaSubscription {
                     tracing::debug!(%error, "a change of partitions is left alone");
                 }
             }
+            // A call that nobody waits for any more holds it too, for a bounded time, and must not be
+            // the one that closes it.
+            while Arc::strong_count(&consumer) > 1 {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
             drop(consumer);
             // Nobody may be waiting any more.
             let _ = told.send(());
         };
-        // librdkafka does not let go before a broker has heard of its last commits, so a thread that
-        // nothing waits for asks it to. A process that ends gives it some time to say goodbye, so
-        // that others take over at once.
-        let wait = move || {
-            let leaving = std::thread::Builder::new().name("kafka-leave".into()).spawn(leave);
-            if leaving.is_ok() && left_group.recv_timeout(patience).is_err() {
-                tracing::debug!("the group is left when the brokers are there again");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(wait)),
-            Err(_) => wait(),
+        // librdkafka does not let go before a broker has heard of its last commits. So a thread asks
+        // it to that nothing waits for, not even the end of the runtime, which would otherwise last
+        // as long as brokers are away.
+        if let Err(error) = std::thread::Builder::new().name("kafka-leave".into()).spawn(leave) {
+            tracing::warn!(%error, "the group is not left; others take over when it is missed");
+        }
+        // A process that ends gives it some time to say goodbye, so that others take over at once.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || left_group.recv_timeout(patience));
         }
     }
 }

@@ -133,9 +133,4 @@ impl PriceProvider for Yahoo {
             symbols => self.batch(symbols).await,
         }
     }
-
-    async fn assets(&self, class: AssetClass) -> Result<Vec<Asset>, ProviderError> {
-        let why = format!("yahoo has no list of {class}");
-        Err(ProviderError::new(FailureClass::BadRequest, why))
-    }
 }

@@ -80,6 +80,39 @@ pub(super) async fn load_assets(connection: &mut PgConnection, list: &AssetList)
     Ok(())
 }
 
+/// Writes the next revision of an account, if this one is stored.
+async fn save(connection: &mut PgConnection, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
+    // The first account of a provider has no row to lock yet.
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(ledger.provider.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(translate)?;
+    let stored = sqlx::query("select ledger from provider_ledgers where provider = $1")
+        .bind(ledger.provider.as_str())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(translate)?;
+    if let Some(row) = stored {
+        let provider = ledger.provider.clone();
+        let stored = codec::decode_ledger(provider, get(&row, 0)?).map_err(corrupt)?;
+        if stored.revision != ledger.revision {
+            return Ok(LedgerSaved::Stale(stored));
+        }
+    }
+    ledger.revision += 1;
+    sqlx::query(
+        "insert into provider_ledgers (provider, ledger) values ($1, $2) \
+         on conflict (provider) do update set ledger = excluded.ledger",
+    )
+    .bind(ledger.provider.as_str())
+    .bind(codec::encode_ledger(&ledger))
+    .execute(&mut *connection)
+    .await
+    .map_err(translate)?;
+    Ok(LedgerSaved::Saved)
+}
+
 #[async_trait]
 impl LedgerStore for PostgresStore {
     async fn ledgers(&self) -> Result<Vec<ProviderLedger>> {
@@ -100,40 +133,34 @@ impl LedgerStore for PostgresStore {
             .await
     }
 
-    async fn save_ledger(&self, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
+    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<LedgerSaved> {
         self.db
             .within(async {
                 let mut transaction = self.db.begin().await?;
-                // The first account of a provider has no row to lock yet.
-                sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
-                    .bind(ledger.provider.as_str())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(translate)?;
-                let stored = sqlx::query("select ledger from provider_ledgers where provider = $1")
-                    .bind(ledger.provider.as_str())
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .map_err(translate)?;
-                if let Some(row) = stored {
-                    let provider = ledger.provider.clone();
-                    let stored = codec::decode_ledger(provider, get(&row, 0)?).map_err(corrupt)?;
-                    if stored.revision != ledger.revision {
-                        return Ok(LedgerSaved::Stale(stored));
-                    }
-                }
-                ledger.revision += 1;
-                sqlx::query(
-                    "insert into provider_ledgers (provider, ledger) values ($1, $2) \
-                     on conflict (provider) do update set ledger = excluded.ledger",
-                )
-                .bind(ledger.provider.as_str())
-                .bind(codec::encode_ledger(&ledger))
-                .execute(&mut *transaction)
-                .await
-                .map_err(translate)?;
+                let saved = save(&mut transaction, ledger).await?;
                 transaction.commit().await.map_err(translate)?;
-                Ok(LedgerSaved::Saved)
+                Ok(saved)
+            })
+            .await
+    }
+
+    async fn reset_provider(&self, ledger: ProviderLedger) -> Result<LedgerSaved> {
+        self.db
+            .within(async {
+                let mut transaction = self.db.begin().await?;
+                let provider = ledger.provider.clone();
+                let saved = save(&mut transaction, ledger).await?;
+                if saved == LedgerSaved::Saved {
+                    lock_unknown(&mut transaction).await?;
+                    sqlx::query("delete from unknown_symbols where provider = $1")
+                        .bind(provider.as_str())
+                        .execute(&mut *transaction)
+                        .await
+                        .map_err(translate)?;
+                    self.conclude(&mut transaction, &()).await?;
+                }
+                transaction.commit().await.map_err(translate)?;
+                Ok(saved)
             })
             .await
     }
@@ -204,22 +231,6 @@ impl LedgerStore for PostgresStore {
                 rows.iter()
                     .map(|row| Ok((parse_symbol(get(row, 0)?)?, timestamp(get(row, 1)?)?)))
                     .collect()
-            })
-            .await
-    }
-
-    async fn forget_unknown(&self, provider: &ProviderName) -> Result<()> {
-        self.db
-            .within(async {
-                let mut transaction = self.db.begin().await?;
-                lock_unknown(&mut transaction).await?;
-                sqlx::query("delete from unknown_symbols where provider = $1")
-                    .bind(provider.as_str())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(translate)?;
-                self.conclude(&mut transaction, &()).await?;
-                transaction.commit().await.map_err(translate)
             })
             .await
     }

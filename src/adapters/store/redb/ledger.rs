@@ -7,7 +7,7 @@ use super::tables::{Schema, Tables};
 use super::{RedbStore, Result, corrupt, storage};
 use crate::codec::ledger;
 use crate::model::{ProviderLedger, ProviderName, Receipt, Symbol, Timestamp};
-use crate::ports::{LedgerSaved, LedgerStore, StoreErrorKind};
+use crate::ports::{Effect, LedgerSaved, LedgerStore, StoreErrorKind};
 
 /// provider → account.
 const LEDGERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ledgers");
@@ -50,31 +50,32 @@ pub(super) fn load(tables: &Tables<'_>, ledger: &ProviderLedger) -> Result<()> {
     Ok(())
 }
 
+/// Writes the next revision of an account, if this one is stored.
+fn save(tables: &Tables<'_>, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
+    let mut table = tables.transaction.open_table(LEDGERS).map_err(storage)?;
+    let stored = table.get(ledger.provider.as_str()).map_err(storage)?;
+    let stored = stored.map(|bytes| {
+        ledger::decode_ledger(ledger.provider.clone(), bytes.value()).map_err(corrupt)
+    });
+    if let Some(stored) = stored.transpose()?
+        && stored.revision != ledger.revision
+    {
+        return Ok(LedgerSaved::Stale(stored));
+    }
+    ledger.revision += 1;
+    let bytes = ledger::encode_ledger(&ledger);
+    table.insert(ledger.provider.as_str(), bytes.as_slice()).map_err(storage)?;
+    Ok(LedgerSaved::Saved)
+}
+
 #[async_trait]
 impl LedgerStore for RedbStore {
     async fn ledgers(&self) -> Result<Vec<ProviderLedger>> {
         self.read(|schema, _| all(schema))
     }
 
-    async fn save_ledger(&self, mut ledger: ProviderLedger) -> Result<LedgerSaved> {
-        self.writer
-            .durable(1, move |tables| {
-                let mut table = tables.transaction.open_table(LEDGERS).map_err(storage)?;
-                let stored = table.get(ledger.provider.as_str()).map_err(storage)?;
-                let stored = stored.map(|bytes| {
-                    ledger::decode_ledger(ledger.provider.clone(), bytes.value()).map_err(corrupt)
-                });
-                if let Some(stored) = stored.transpose()?
-                    && stored.revision != ledger.revision
-                {
-                    return Ok(LedgerSaved::Stale(stored));
-                }
-                ledger.revision += 1;
-                let bytes = ledger::encode_ledger(&ledger);
-                table.insert(ledger.provider.as_str(), bytes.as_slice()).map_err(storage)?;
-                Ok(LedgerSaved::Saved)
-            })
-            .await
+    async fn save_ledger(&self, ledger: ProviderLedger) -> Result<LedgerSaved> {
+        self.writer.durable(1, move |tables| save(tables, ledger)).await
     }
 
     async fn remember_unknown(
@@ -129,13 +130,20 @@ impl LedgerStore for RedbStore {
         })
     }
 
-    async fn forget_unknown(&self, provider: &ProviderName) -> Result<()> {
-        let provider = provider.clone();
-        self.change(1, move |tables| {
-            let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
-            table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)
-        })
-        .await
+    async fn reset_provider(&self, ledger: ProviderLedger) -> Result<LedgerSaved> {
+        let draft = self.draft.clone();
+        self.writer
+            .durable(1, move |tables| {
+                let provider = ledger.provider.clone();
+                let saved = save(tables, ledger)?;
+                if saved == LedgerSaved::Saved {
+                    let mut table = tables.transaction.open_table(UNKNOWN).map_err(storage)?;
+                    table.retain(|(name, _), _| name != provider.as_str()).map_err(storage)?;
+                    tables.drafts.extend(draft.map(|draft| draft.concluded(().effect())));
+                }
+                Ok(saved)
+            })
+            .await
     }
 
     async fn save_receipts(&self, receipts: Vec<Receipt>) -> Result<()> {
