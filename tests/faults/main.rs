@@ -10,7 +10,9 @@
 //! - [`pressure`]: stores that are slow, full or away, on a [`disk`] that does as it is told;
 //! - [`shutdown`]: SIGTERM under writing clients;
 //! - [`outages`]: the servers of the full mode, taken away and brought back;
-//! - [`clock`]: a clock that is set back.
+//! - [`clock`]: a clock that is set back;
+//! - [`limits`]: a limiter that denies;
+//! - [`upstream`]: providers that fail and tell nonsense.
 
 mod backup;
 mod clock;
@@ -18,12 +20,14 @@ mod disk;
 mod faulty;
 mod interleavings;
 mod kills;
+mod limits;
 mod outages;
 mod poison;
 mod pressure;
 mod service;
 mod shutdown;
 mod storm;
+mod upstream;
 
 #[path = "../support/build.rs"]
 #[expect(dead_code, reason = "other test targets use the rest")]

@@ -93,6 +93,11 @@ impl Service {
         self.send(request.header("content-type", "application/json").body(body.to_owned())).await
     }
 
+    pub(crate) async fn post_with_key(&self, path: &str, body: &str, key: &str) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(key);
+        self.send(request.header("content-type", "application/json").body(body.to_owned())).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &str) -> Answer {
         let request = self.http.put(format!("{}{path}", self.base));
         self.send(request.header("content-type", "application/json").body(body.to_owned())).await

@@ -1,10 +1,14 @@
 //! From edge to full and back, proven by counts and checksums.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tickerd::app::backends::{open_redb, open_store};
 use tickerd::app::migrate::{Inventory, prove};
-use tickerd::model::{PriceId, Window};
-use tickerd::ports::{PriceStore, Store};
+use tickerd::model::{
+    Actor, ApiKey, AuditDraft, JobConfig, KeyId, PriceId, Role, Schedule, Window,
+};
+use tickerd::ports::{AuditStore, PriceStore, Store};
 
 use crate::build::{corrected, observed, second, symbol};
 use crate::installation::Installation;
@@ -25,7 +29,38 @@ async fn fill(installation: &Installation) {
     for id in ids.iter().step_by(11) {
         store.delete(*id, second(1_000_000)).await.expect("deleted");
     }
+    let draft = |action| AuditDraft::without_request(second(1), Actor::Operator, action, "");
+    let key = ApiKey {
+        id: KeyId::from_bytes([7; 6]),
+        role: Role::Write,
+        name: Some("desk".into()),
+        secret_hash: [9; 32],
+        created_at: second(1),
+        expires_at: Some(second(9)),
+        revoked_at: None,
+        last_used_at: None,
+    };
+    assert!(store.audited(draft("key.create")).create_key(key).await.expect("created"));
+    store.note(draft("access.refused")).await.expect("noted");
+    let job = JobConfig {
+        name: Some("desk".into()),
+        symbols: vec![symbol("AAPL")],
+        schedule: Schedule::Interval(Duration::from_secs(600)),
+        provider: None,
+    };
+    store.audited(draft("job.create")).create_job(job, second(1), None).await.expect("created");
     store.close().await.expect("closed");
+}
+
+/// Asserts that both have the same keys and jobs, and the same trail to the last hash.
+async fn assert_same_access(one: &dyn Store, other: &dyn Store) {
+    let (keys, trail) = (one.keys().await.expect("read"), one.audit_after(0, 100).await);
+    let (trail, jobs) = (trail.expect("read"), one.jobs(None, 9).await.expect("read"));
+    assert_eq!((keys.len(), trail.len(), jobs.len()), (1, 3, 1));
+    assert_eq!(other.keys().await.expect("read"), keys);
+    assert_eq!(other.audit_after(0, 100).await.expect("read"), trail);
+    assert_eq!(other.audit_head().await.expect("read"), one.audit_head().await.expect("read"));
+    assert_eq!(other.jobs(None, 9).await.expect("read"), jobs);
 }
 
 async fn migrate(installation: &Installation, arguments: &[&str]) -> (Option<i32>, String) {
@@ -57,6 +92,7 @@ async fn everything_goes_to_full_and_back_and_is_the_same() {
     let window = Window::new(5).expect("a window");
     let average = full.latest_average(&symbol("AAPL"), window).await.expect("read");
     assert!(average.is_some(), "averages were computed");
+    assert_same_access(&edge, full.as_ref()).await;
     edge.close().await.expect("closed");
 
     // What is in the way of a true copy is found and named.
@@ -71,6 +107,7 @@ async fn everything_goes_to_full_and_back_and_is_the_same() {
     let back = open_redb(&installation.config).expect("a store");
     let full_now = Inventory::of(full.as_ref(), |_| ()).await.expect("counted");
     prove(&full_now, &Inventory::of(&back, |_| ()).await.expect("counted")).expect("equal");
+    assert_same_access(full.as_ref(), &back).await;
     full.close().await.expect("closed");
 }
 

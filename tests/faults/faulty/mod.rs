@@ -4,6 +4,9 @@
 
 mod bus;
 mod cache;
+mod clock;
+mod limiter;
+mod provider;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +124,7 @@ fn mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Every kind of fault of the decorators that [`wrap`] puts on.
+/// Every kind of fault that a service without keys meets on what [`wrap`] puts on.
 pub(crate) const KINDS: &[&str] = &[
     "store refuses",
     "store dawdles",
@@ -133,6 +136,9 @@ pub(crate) const KINDS: &[&str] = &[
     "bus loses the acknowledgement",
     "cache misses",
     "cache forgets",
+    "clock is an hour slow",
+    "clock is a second fast",
+    "clock oversleeps",
 ];
 
 /// A backend that fails now and then.
@@ -142,7 +148,7 @@ pub(crate) struct Faulty<T: ?Sized> {
 }
 
 impl<T: ?Sized> Faulty<T> {
-    fn over(inner: &Arc<T>, faults: &Arc<Faults>) -> Arc<Self> {
+    pub(crate) fn over(inner: &Arc<T>, faults: &Arc<Faults>) -> Arc<Self> {
         Arc::new(Self { inner: Arc::clone(inner), faults: Arc::clone(faults) })
     }
 }
@@ -153,6 +159,7 @@ pub(crate) fn wrap(parts: &Parts, faults: &Arc<Faults>) -> Parts {
         store: Faulty::over(&parts.store, faults),
         cache: Faulty::over(&parts.cache, faults),
         bus: Faulty::over(&parts.bus, faults),
-        ..parts.clone()
+        limiter: Faulty::over(&parts.limiter, faults),
+        clock: Faulty::over(&parts.clock, faults),
     }
 }
