@@ -10,7 +10,8 @@
 
 ARG NODE_IMAGE=docker.io/library/node:22.21.1-bookworm-slim
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
-# C library, certificates and nothing else; its user `nonroot` is 65532.
+# C library, certificates and nothing else; its user `nonroot` is 65532. It has no version but its
+# digest: add @sha256:... for a build that can be repeated.
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # The dashboard is the same on every machine, so it is built on that of the builder.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 
 use super::error::ApiError;
+use super::json::Written;
 use super::params::{LimitParam, SymbolParam, TimeParam, WindowParam};
 use super::values::Exact;
 use super::{ApiSettings, Services, Tag};
@@ -14,7 +15,7 @@ use crate::model::{MovingAverage, Symbol, TimeRange, Timestamp, Window};
 use crate::services::query::{LatestAverage, Query as Queries};
 
 /// The mean of the last `window` prices.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(read_only_all)]
 pub struct AverageRecord {
     pub symbol: String,
@@ -54,10 +55,10 @@ impl AveragesApi {
         &self,
         symbol: Symbol,
         window: Option<WindowParam>,
-    ) -> Result<Json<AverageRecord>, ApiError> {
+    ) -> Result<Written<AverageRecord>, ApiError> {
         let window = window.map_or(self.default_window, |window| window.0);
         match self.query.latest_average(&symbol, window).await? {
-            LatestAverage::Average(average) => Ok(Json(AverageRecord::from(&average))),
+            LatestAverage::Average(average) => Ok(Written(AverageRecord::from(&average))),
             LatestAverage::NotEnough { n_prices } => Err(ApiError::not_found(
                 "not-enough-data",
                 format!("{symbol} has {n_prices} of the {window} prices this average needs"),
@@ -74,7 +75,7 @@ impl AveragesApi {
         &self,
         symbol: Path<SymbolParam>,
         window: Query<Option<WindowParam>>,
-    ) -> Result<Json<AverageRecord>, ApiError> {
+    ) -> Result<Written<AverageRecord>, ApiError> {
         self.answer(symbol.0.0, window.0).await
     }
 
@@ -93,7 +94,7 @@ impl AveragesApi {
         /// Observed before this time
         to: Query<Option<TimeParam>>,
         limit: Query<Option<LimitParam>>,
-    ) -> Result<Json<Vec<AverageRecord>>, ApiError> {
+    ) -> Result<Written<Vec<AverageRecord>>, ApiError> {
         let window = window.0.map_or(self.default_window, |window| window.0);
         let range = TimeRange {
             from: from.0.map_or(Timestamp::MIN, |from| from.0),
@@ -101,7 +102,7 @@ impl AveragesApi {
         };
         let limit = limit.0.map(|limit| limit.0).unwrap_or_default();
         let averages = self.query.averages(&symbol.0.0, window, range, limit).await?;
-        Ok(Json(averages.iter().map(AverageRecord::from).collect()))
+        Ok(Written(averages.iter().map(AverageRecord::from).collect()))
     }
 
     /// The moving average of a symbol, by query
@@ -110,7 +111,7 @@ impl AveragesApi {
         &self,
         symbol: Query<SymbolParam>,
         window: Query<Option<WindowParam>>,
-    ) -> Result<Json<AverageRecord>, ApiError> {
+    ) -> Result<Written<AverageRecord>, ApiError> {
         self.answer(symbol.0.0, window.0).await
     }
 
@@ -120,7 +121,7 @@ impl AveragesApi {
         &self,
         symbol: Path<SymbolParam>,
         window: Query<Option<WindowParam>>,
-    ) -> Result<Json<AverageRecord>, ApiError> {
+    ) -> Result<Written<AverageRecord>, ApiError> {
         self.answer(symbol.0.0, window.0).await
     }
 
@@ -135,7 +136,7 @@ impl AveragesApi {
         &self,
         symbol: Path<SymbolParam>,
         window: Query<Option<WindowParam>>,
-    ) -> Result<Json<AverageRecord>, ApiError> {
+    ) -> Result<Written<AverageRecord>, ApiError> {
         self.answer(symbol.0.0, window.0).await
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 
 use super::error::ApiError;
+use super::json::Written;
 use super::params::{IntervalParam, LimitParam, SymbolParam, TimeParam};
 use super::values::Exact;
 use super::{Services, Tag};
@@ -14,7 +15,7 @@ use crate::model::Timestamp;
 use crate::services::query::{BarInTime, Query as Queries};
 
 /// The prices of one interval in short.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(read_only_all)]
 pub struct BarRecord {
     /// The start of the interval, RFC 3339; its end is not part of it.
@@ -47,7 +48,7 @@ impl From<&BarInTime> for BarRecord {
 }
 
 /// Bars of one symbol.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(read_only_all)]
 pub struct BarList {
     pub symbol: String,
@@ -81,7 +82,7 @@ impl BarsApi {
         from: Query<Option<TimeParam>>,
         to: Query<Option<TimeParam>>,
         limit: Query<Option<LimitParam>>,
-    ) -> Result<Json<BarList>, ApiError> {
+    ) -> Result<Written<BarList>, ApiError> {
         let interval = match interval.0 {
             Some(interval) => interval.0,
             None => crate::model::BarInterval::ALL[0],
@@ -90,7 +91,7 @@ impl BarsApi {
         let to = to.0.map_or(Timestamp::MAX, |to| to.0);
         let from = from.0.map(|from| from.0);
         let bars = self.query.bars(&symbol.0.0, interval, from, to, limit).await?;
-        Ok(Json(BarList {
+        Ok(Written(BarList {
             symbol: symbol.0.0.to_string(),
             interval: interval.to_string(),
             bars: bars.iter().map(BarRecord::from).collect(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use poem::http::uri::Authority;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Request, Response};
 
 use super::error::ApiError;
@@ -15,6 +16,14 @@ use crate::model::{Actor, AuditDraft, Client, LimitDecision, LimitRule, Quota, R
 use crate::ports::{Clock, Limiter};
 use crate::services::access::{Access, Identity, Refusal};
 use crate::telemetry::metrics;
+
+// Parsed once, not with every request.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What the doors obey; all of it may change while the service runs.
 #[derive(Debug, Clone)]
@@ -75,7 +84,7 @@ impl Caller {
 /// What is left of a limit, on its way into the answer.
 #[derive(Debug, Clone)]
 pub struct LimitNote {
-    rule: LimitRule,
+    limit: Arc<Limit>,
     remaining: u32,
     reset: Duration,
 }
@@ -83,15 +92,14 @@ pub struct LimitNote {
 impl LimitNote {
     /// Writes `RateLimit` and `RateLimit-Policy`.
     pub fn write(&self, response: &mut Response) {
-        let Quota { requests, window } = self.rule.quota;
-        let name = &self.rule.name;
-        let policy = format!("\"{name}\";q={requests};w={}", whole_secs(window));
-        let left = format!("\"{name}\";r={};t={}", self.remaining, whole_secs(self.reset));
         let headers = response.headers_mut();
-        for (header, text) in [("ratelimit-policy", policy), ("ratelimit", left)] {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(header, value);
-            }
+        if let Some(policy) = &self.limit.policy {
+            headers.insert(RATE_LIMIT_POLICY, policy.clone());
+        }
+        let name = &self.limit.rule.name;
+        let left = format!("\"{name}\";r={};t={}", self.remaining, whole_secs(self.reset));
+        if let Ok(left) = HeaderValue::try_from(left) {
+            headers.insert(RATE_LIMIT, left);
         }
     }
 }
@@ -104,7 +112,23 @@ fn whole_secs(duration: Duration) -> u64 {
 /// The settings, and the limit of each operation by its index.
 struct Current {
     settings: DoorSettings,
-    rules: Vec<LimitRule>,
+    limits: Vec<Arc<Limit>>,
+}
+
+/// The limit of an operation, and what its answers say of it.
+#[derive(Debug)]
+struct Limit {
+    rule: LimitRule,
+    /// None when the name of the rule cannot stand in a header.
+    policy: Option<HeaderValue>,
+}
+
+impl Limit {
+    fn new(rule: LimitRule) -> Self {
+        let (LimitRule { name, quota }, secs) = (&rule, whole_secs(rule.quota.window));
+        let policy = format!("\"{name}\";q={};w={secs}", quota.requests);
+        Self { policy: HeaderValue::try_from(policy).ok(), rule }
+    }
 }
 
 /// Stands between the front and the resources.
@@ -145,15 +169,13 @@ impl Doors {
     pub fn check_host(&self, request: &Request) -> Result<(), ApiError> {
         let current = self.current.load();
         let allowed = &current.settings.allowed_hosts;
-        let origin = request.header(header::ORIGIN);
+        let origin = text_of(request, &header::ORIGIN);
         let may_cross = origin.is_some_and(|origin| self.may_cross(&current.settings, origin));
         if !allowed.is_empty() {
-            let authority = request
-                .header(header::HOST)
-                .map(str::to_owned)
-                .or_else(|| request.uri().authority().map(ToString::to_string))
+            let authority = text_of(request, &header::HOST)
+                .or_else(|| request.uri().authority().map(Authority::as_str))
                 .unwrap_or_default();
-            let host = host_of(&authority);
+            let host = host_of(authority);
             if !is_allowed(allowed, host) {
                 return Err(refused(format!(
                     "the host name `{}` is not served; name it in `server.allowed_hosts`",
@@ -169,9 +191,9 @@ impl Doors {
             }
         }
         // Browsers say so themselves; following a link to a page is fine.
-        let is_cross_site = request.header("sec-fetch-site") == Some("cross-site");
-        let follows_link =
-            request.header("sec-fetch-mode") == Some("navigate") && request.method() == Method::GET;
+        let is_cross_site = text_of(request, &SEC_FETCH_SITE) == Some("cross-site");
+        let follows_link = text_of(request, &SEC_FETCH_MODE) == Some("navigate")
+            && request.method() == Method::GET;
         if is_cross_site && !follows_link && !may_cross {
             return Err(refused(
                 "a page of another site may not use this service; name its origin in \
@@ -220,15 +242,16 @@ impl Doors {
         };
         let mut note = None;
         if let Some(client) = client {
-            let rule = &current.rules[operation.index];
-            match self.limiter.check(rule, client).await {
+            let limit = Arc::clone(&current.limits[operation.index]);
+            match self.limiter.check(&limit.rule, client).await {
                 LimitDecision::Allowed { remaining, reset } => {
-                    note = Some(LimitNote { rule: rule.clone(), remaining, reset });
+                    note = Some(LimitNote { limit, remaining, reset });
                 }
                 LimitDecision::Denied { retry_after } => {
                     metrics::limited(operation.id);
-                    let note = LimitNote { rule: rule.clone(), remaining: 0, reset: retry_after };
-                    return (Some(note), Err(limited(rule, retry_after)));
+                    let error = limited(&limit.rule, retry_after);
+                    let note = LimitNote { limit, remaining: 0, reset: retry_after };
+                    return (Some(note), Err(error));
                 }
             }
         }
@@ -276,18 +299,23 @@ impl Current {
                 None => default.clone(),
             }
         };
-        let rules = operations.all().iter().map(rule).collect();
-        Self { settings, rules }
+        let limits = operations.all().iter().map(rule).map(Limit::new).map(Arc::new).collect();
+        Self { settings, limits }
     }
+}
+
+/// The text of a header; poem's own way to it parses the name each time.
+pub(super) fn text_of<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 /// The key of a request.
 fn presented(request: &Request) -> Option<&str> {
-    let bearer = request.header(header::AUTHORIZATION).and_then(|text| {
+    let bearer = text_of(request, &header::AUTHORIZATION).and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer.or_else(|| request.header("x-api-key"))
+    bearer.or_else(|| text_of(request, &X_API_KEY))
 }
 
 /// The address of the client, and whether somebody between has passed the request on.
@@ -300,12 +328,12 @@ fn origin_of(
     trusted: &[ipnet::IpNet],
 ) -> (Option<IpAddr>, bool) {
     let forwarded =
-        headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+        headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     if !peer.as_ref().is_some_and(is_trusted) {
         return (peer, forwarded);
     }
-    let given = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let given = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = given.flat_map(|value| value.split(',')).map(str::trim).collect();
     let mut client = peer;
     for hop in hops.into_iter().rev() {

@@ -272,6 +272,8 @@ pub fn from_framework(error: poem::Error) -> Response {
         let detail = if status.is_server_error() {
             tracing::error!(%error, "a request failed");
             "a fault of the service; see the log".to_owned()
+        } else if error.is::<poem::error::NotFoundError>() {
+            "there is nothing here".to_owned()
         } else {
             error.to_string()
         };

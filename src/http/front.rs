@@ -15,9 +15,9 @@ use poem_openapi::types::ToJSON;
 use tracing::{Instrument, field};
 
 use super::ApiSettings;
-use super::doors::{Doors, LimitNote};
+use super::doors::{Doors, text_of};
 use super::error::{ApiError, from_framework};
-use super::operations::Meant;
+use super::operations::{Meant, Operation};
 use super::values::BodyLimits;
 use crate::ports::Clock;
 use crate::telemetry::metrics;
@@ -36,24 +36,29 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 /// What is left of a body of this size is read away after a refusal.
 const SMALL_BODY_BYTES: u64 = 4 * 1024;
 
-/// Stands before the routes.
-pub struct Front<E> {
-    routes: E,
+/// Stands before everything that answers.
+pub struct Front<A, P> {
+    /// The operations of the API; only what the doors found to be one gets there.
+    operations: A,
+    /// All else, which anyone may ask for.
+    pages: P,
     doors: Arc<Doors>,
     settings: ApiSettings,
     /// Tells this process's request ids from those of others.
-    epoch: u64,
+    id_prefix: String,
     n_requests: AtomicU64,
 }
 
-/// The request means no operation: only what is no part of the API may answer it.
-#[derive(Clone, Copy)]
-pub struct NoOperation;
-
-impl<E: Endpoint> Front<E> {
-    pub fn new(routes: E, doors: Arc<Doors>, settings: ApiSettings, clock: &dyn Clock) -> Self {
-        let epoch = clock.now().as_micros().unsigned_abs();
-        Self { routes, doors, settings, epoch, n_requests: AtomicU64::new(0) }
+impl<A: Endpoint, P: Endpoint> Front<A, P> {
+    pub fn new(
+        operations: A,
+        pages: P,
+        doors: Arc<Doors>,
+        settings: ApiSettings,
+        clock: &dyn Clock,
+    ) -> Self {
+        let id_prefix = format!("{:x}-", clock.now().as_micros().unsigned_abs());
+        Self { operations, pages, doors, settings, id_prefix, n_requests: AtomicU64::new(0) }
     }
 
     /// The caller's id when it is fit to be logged, else one of our own.
@@ -62,11 +67,11 @@ impl<E: Endpoint> Front<E> {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
         };
-        match request.header(&REQUEST_ID).filter(fit) {
+        match text_of(request, &REQUEST_ID).filter(fit) {
             Some(id) => id.into(),
             None => {
                 let number = self.n_requests.fetch_add(1, Ordering::Relaxed);
-                format!("{:x}-{number:x}", self.epoch).into()
+                format!("{}{number:x}", self.id_prefix).into()
             }
         }
     }
@@ -89,77 +94,55 @@ impl<E: Endpoint> Front<E> {
         if let Some(uri) = canonical(request.uri()) {
             *request.uri_mut() = uri;
         }
-        let (note, admitted) = self.admit(&mut request, request_id).await;
-        let mut response = match admitted {
-            Ok(()) => self.call(request).await,
-            Err((operation, error)) => {
-                let mut response = error.into_response();
-                response.set_data(OperationId(operation));
-                response
+        let doors = &self.doors;
+        let mut response = match doors.operations().find(request.method(), request.uri().path()) {
+            Meant::Operation(operation) => self.operate(operation, request, request_id).await,
+            Meant::OtherMethods(methods) => {
+                let allow: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
+                ApiError::method_not_allowed(&allow.join(", ")).into_response()
             }
+            Meant::Nothing => caught(self.pages.call(request)).await,
         };
-        if let Some(note) = note {
-            note.write(&mut response);
-        }
         if let Some(origin) = cross_origin {
             may_be_read_by(&mut response, origin);
         }
         response
     }
 
-    /// Finds out what a request means and whether its caller may have it; an error comes with the
-    /// operation that it is counted under.
-    async fn admit(
+    /// Answers a request for an operation if its caller may have it.
+    async fn operate(
         &self,
-        request: &mut Request,
+        operation: &Operation,
+        mut request: Request,
         request_id: &Arc<str>,
-    ) -> (Option<LimitNote>, Result<(), (&'static str, ApiError)>) {
-        let operations = self.doors.operations();
-        let operation = match operations.find(request.method(), request.uri().path()) {
-            Meant::Operation(operation) => operation,
-            Meant::OtherMethods(methods) => {
-                let allow: Vec<&str> = methods.into_iter().map(Method::as_str).collect();
-                return (None, Err(("other", ApiError::method_not_allowed(&allow.join(", ")))));
-            }
-            Meant::Nothing => {
-                request.set_data(NoOperation);
-                return (None, Ok(()));
-            }
-        };
-        let (note, admitted) = self.doors.admit(request, operation, request_id).await;
+    ) -> Response {
+        let (note, admitted) = self.doors.admit(&request, operation, request_id).await;
         let checked = admitted.and_then(|caller| {
             operation.check_query(request.uri())?;
-            check_encoding(request)?;
-            if let Some(caller) = caller {
-                request.set_data(caller);
-            }
-            request.set_data(BodyLimits {
-                max_bytes: self.settings.max_body_bytes,
-                timeout: self.settings.body_timeout,
-            });
-            Ok(())
+            check_encoding(&request)?;
+            Ok(caller)
         });
-        (note, checked.map_err(|error| (operation.id, error)))
-    }
-
-    async fn call(&self, request: Request) -> Response {
-        match AssertUnwindSafe(self.routes.call(request)).catch_unwind().await {
-            Ok(Ok(response)) => response.into_response(),
-            Ok(Err(error)) => {
-                let operation = error.data::<OperationId>().copied();
-                let mut response = from_framework(error);
-                if let Some(operation) = operation {
-                    response.set_data(operation);
+        let mut response = match checked {
+            Ok(caller) => {
+                if let Some(caller) = caller {
+                    request.set_data(caller);
                 }
+                request.set_data(BodyLimits {
+                    max_bytes: self.settings.max_body_bytes,
+                    timeout: self.settings.body_timeout,
+                });
+                caught(self.operations.call(request)).await
+            }
+            Err(error) => {
+                let mut response = error.into_response();
+                response.set_data(OperationId(operation.id));
                 response
             }
-            Err(_) => ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal-error",
-                "a fault of the service; see the log",
-            )
-            .into_response(),
+        };
+        if let Some(note) = note {
+            note.write(&mut response);
         }
+        response
     }
 
     fn finish(&self, response: &mut Response, request_id: &str, encrypted: bool) {
@@ -201,9 +184,30 @@ impl<E: Endpoint> Front<E> {
     }
 }
 
+/// The answer, or the problem that stands for an error or a panic.
+async fn caught(answer: impl Future<Output = poem::Result<impl IntoResponse>>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response.into_response(),
+        Ok(Err(error)) => {
+            let operation = error.data::<OperationId>().copied();
+            let mut response = from_framework(error);
+            if let Some(operation) = operation {
+                response.set_data(operation);
+            }
+            response
+        }
+        Err(_) => ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "a fault of the service; see the log",
+        )
+        .into_response(),
+    }
+}
+
 /// Whether a body comes along that is not known to be small.
 fn brings_much(request: &Request) -> bool {
-    let length = request.header(header::CONTENT_LENGTH).map(str::parse::<u64>);
+    let length = text_of(request, &header::CONTENT_LENGTH).map(str::parse::<u64>);
     match length {
         Some(length) => length.map_or(true, |length| length > SMALL_BODY_BYTES),
         None => request.headers().contains_key(header::TRANSFER_ENCODING),
@@ -212,7 +216,7 @@ fn brings_much(request: &Request) -> bool {
 
 /// Bodies are taken as they are: what is packed may unpack to anything.
 fn check_encoding(request: &Request) -> Result<(), ApiError> {
-    match request.header(header::CONTENT_ENCODING) {
+    match text_of(request, &header::CONTENT_ENCODING) {
         None => Ok(()),
         Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
         Some(_) => {
@@ -249,7 +253,7 @@ fn may_be_read_by(response: &mut Response, origin: HeaderValue) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
 }
 
-impl<E: Endpoint> Endpoint for Front<E> {
+impl<A: Endpoint, P: Endpoint> Endpoint for Front<A, P> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {

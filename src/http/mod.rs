@@ -9,6 +9,7 @@ pub mod document;
 pub mod doors;
 pub mod error;
 pub mod front;
+mod json;
 pub mod operations;
 pub mod params;
 pub mod roles;
@@ -39,7 +40,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
-use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Route};
+use poem::{EndpointExt, IntoEndpoint, Route};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::model::Window;
@@ -56,7 +57,9 @@ use crate::services::query::Query;
 use crate::services::quotes::Quotes;
 use crate::services::route::Router;
 use cursor::Cursors;
+use dashboard::Dashboard;
 use doors::Doors;
+use front::Front;
 use operations::Operations;
 
 /// Everything the resources need.
@@ -193,29 +196,14 @@ pub fn openapi_json(services: &Services, settings: &ApiSettings) -> String {
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-/// Answers as if there were nothing where the doors found no operation.
-struct OnlyOperations<E>(E);
-
-impl<E: Endpoint> Endpoint for OnlyOperations<E> {
-    type Output = E::Output;
-
-    async fn call(&self, request: Request) -> poem::Result<E::Output> {
-        if request.data::<front::NoOperation>().is_some() {
-            let nothing = error::ApiError::not_found("not-found", "there is nothing here");
-            return Err(nothing.into());
-        }
-        self.0.call(request).await
-    }
-}
-
 /// Health, readiness and metrics alone, for a process that does not serve the API, and its doors.
 pub fn probes(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'static>, Arc<Doors>) {
     let api = OpenApiService::new(system::ProbesApi::new(services), "tickerd", settings.version);
     let document = document::complete(&api.spec());
     let doors = doors_of(services, settings, &document);
-    let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint()));
+    let (operations, no_pages) = (api.into_endpoint(), Route::new());
     let clock = services.clock.as_ref();
-    let front = front::Front::new(routes, Arc::clone(&doors), settings.clone(), clock);
+    let front = Front::new(operations, no_pages, Arc::clone(&doors), settings.clone(), clock);
     (front.boxed(), doors)
 }
 
@@ -242,14 +230,11 @@ pub fn endpoint(services: &Services, settings: &ApiSettings) -> (BoxEndpoint<'st
     // The page comes with the document as poem-openapi knows it, and gets the whole one.
     let docs = docs::page(api.swagger_ui_html().replacen(&known, &document.to_string(), 1));
     let spec = Arc::new(serde_json::to_string_pretty(&document).unwrap_or_default());
-    let routes = Route::new().nest("/", OnlyOperations(api.into_endpoint())).at("/docs", docs).at(
-        "/openapi.json",
-        poem::get(poem::endpoint::make_sync(move |_| {
-            poem::Response::builder().content_type("application/json").body(String::clone(&spec))
-        })),
-    );
-    let routes = dashboard::Dashboard::before(routes);
-    let clock = services.clock.as_ref();
-    let front = front::Front::new(routes, Arc::clone(&doors), settings.clone(), clock);
+    let spec = poem::get(poem::endpoint::make_sync(move |_| {
+        poem::Response::builder().content_type("application/json").body(String::clone(&spec))
+    }));
+    let pages = Dashboard::before(Route::new().at("/docs", docs).at("/openapi.json", spec));
+    let (operations, clock) = (api.into_endpoint(), services.clock.as_ref());
+    let front = Front::new(operations, pages, Arc::clone(&doors), settings.clone(), clock);
     (front.boxed(), doors)
 }

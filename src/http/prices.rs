@@ -9,12 +9,13 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::Any;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::cursor::{Cursors, PricePlace};
 use super::doors::Caller;
 use super::error::ApiError;
+use super::json::Written;
 use super::params::{
     CursorParam, IdParam, LimitParam, OrderParam, ProviderParam, SecondsParam, SkipParam,
     SymbolParam, TimeParam, next_link,
@@ -32,7 +33,7 @@ use crate::services::quotes::Quotes;
 use crate::telemetry::metrics;
 
 /// A stored price.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(read_only_all)]
 pub struct PriceRecord {
     pub id: u64,
@@ -105,7 +106,7 @@ impl From<&PriceVersion> for VersionRecord {
 }
 
 /// The newest price of a symbol.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(read_only_all)]
 pub struct LatestRecord {
     pub symbol: String,
@@ -210,14 +211,14 @@ pub enum StoredAnswer {
     /// Stored now
     #[oai(status = 201)]
     Created(
-        Json<PriceRecord>,
+        Written<PriceRecord>,
         /// Where the price is
         #[oai(header = "Location")]
         String,
     ),
     /// The same price was stored already
     #[oai(status = 200)]
-    Duplicate(Json<PriceRecord>),
+    Duplicate(Written<PriceRecord>),
 }
 
 #[derive(ApiResponse)]
@@ -225,7 +226,7 @@ pub enum ListAnswer {
     /// One page
     #[oai(status = 200)]
     Page(
-        Json<Vec<PriceRecord>>,
+        Written<Vec<PriceRecord>>,
         /// The next page, if there is one
         #[oai(header = "Link")]
         Option<String>,
@@ -280,7 +281,7 @@ impl PricesApi {
         max_age: Query<Option<SecondsParam>>,
         /// What was known at this moment
         as_of: Query<Option<TimeParam>>,
-    ) -> Result<Json<LatestRecord>, ApiError> {
+    ) -> Result<Written<LatestRecord>, ApiError> {
         let symbol = symbol.0.0;
         let max_age = max_age.0.map_or(self.max_age, |seconds| seconds.0);
         let provider = provider.0.map(|provider| provider.0);
@@ -295,7 +296,7 @@ impl PricesApi {
                 latest.await?.ok_or_else(|| no_price_of(&symbol))?
             }
         };
-        Ok(Json(LatestRecord::from(&latest)))
+        Ok(Written(LatestRecord::from(&latest)))
     }
 
     /// Stored prices, newest first
@@ -347,7 +348,7 @@ impl PricesApi {
             let place = PricePlace { order, after: last.position() };
             next_link(uri, &place.seal(&self.cursors))
         });
-        Ok(ListAnswer::Page(Json(prices.iter().map(PriceRecord::from).collect()), next))
+        Ok(ListAnswer::Page(Written(prices.iter().map(PriceRecord::from).collect()), next))
     }
 
     /// Store a price
@@ -366,10 +367,10 @@ impl PricesApi {
         match outcome {
             Some(Appended::New(price)) => {
                 let location = format!("/prices/{}", price.id);
-                Ok(StoredAnswer::Created(Json(PriceRecord::from(&price)), location))
+                Ok(StoredAnswer::Created(Written(PriceRecord::from(&price)), location))
             }
             Some(Appended::Duplicate(price)) => {
-                Ok(StoredAnswer::Duplicate(Json(PriceRecord::from(&price))))
+                Ok(StoredAnswer::Duplicate(Written(PriceRecord::from(&price))))
             }
             Some(Appended::Conflict(price)) => {
                 Err(ApiError::conflict("price-conflict", conflict(&price)))
@@ -391,11 +392,11 @@ impl PricesApi {
         id: Path<IdParam>,
         /// What was known at this moment
         as_of: Query<Option<TimeParam>>,
-    ) -> Result<Json<PriceRecord>, ApiError> {
+    ) -> Result<Written<PriceRecord>, ApiError> {
         let id = known_id(&id.0)?;
         let as_of = as_of.0.map(|as_of| as_of.0);
         let price = self.store.price(id, as_of).await?.ok_or_else(no_such_price)?;
-        Ok(Json(PriceRecord::from(&price)))
+        Ok(Written(PriceRecord::from(&price)))
     }
 
     /// Correct a price
@@ -407,7 +408,7 @@ impl PricesApi {
         caller: Data<&Caller>,
         id: Path<IdParam>,
         body: JsonBody<CorrectedPrice>,
-    ) -> Result<Json<PriceRecord>, ApiError> {
+    ) -> Result<Written<PriceRecord>, ApiError> {
         let id = known_id(&id.0)?;
         let stored = self.store.price(id, None).await?.ok_or_else(no_such_price)?;
         let body = body.0;
@@ -422,7 +423,7 @@ impl PricesApi {
         )?;
         let ingest = self.ingest.audited(caller.draft("price.correct", format!("prices/{id}")));
         let corrected = ingest.correct(id, value, raw).await?.ok_or_else(no_such_price)?;
-        Ok(Json(PriceRecord::from(&corrected)))
+        Ok(Written(PriceRecord::from(&corrected)))
     }
 
     /// Delete a price

@@ -322,7 +322,7 @@ impl QuotesApi {
     async fn explain(&self, symbol: Path<SymbolParam>) -> Result<Json<ReceiptRecord>, ApiError> {
         let symbol = symbol.0.0;
         let (latest, receipt) = self.quotes.explain(&symbol, self.max_age).await?;
-        let latest = latest.ok_or_else(|| no_price_of(&symbol))?;
+        let latest = latest.ok_or_else(|| never_answered(&symbol, receipt.as_ref()))?;
         let observation = &latest.price.observation;
         let attempts = receipt.as_ref().map(|receipt| &receipt.tried);
         let answered = |receipt: &Receipt| {
@@ -454,6 +454,19 @@ fn refused(symbol: &Symbol, failure: RouteFailure) -> ApiError {
         }
         other => failed(symbol, other.into()),
     }
+}
+
+/// Where there is no price to explain, who was asked for one and why that did not help.
+fn never_answered(symbol: &Symbol, receipt: Option<&Receipt>) -> ApiError {
+    let Some(receipt) = receipt else { return no_price_of(symbol) };
+    let attempts = receipt.tried.iter().map(|attempt| {
+        let why = attempt.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        format!("{} ({}{why})", attempt.provider, attempt.outcome.name())
+    });
+    let tried = attempts.collect::<Vec<_>>().join(", ");
+    let detail =
+        format!("there is no price of {symbol}; who was asked at {}: {tried}", receipt.asked_at);
+    ApiError::not_found("unknown-symbol", detail)
 }
 
 fn unavailable(retry_after: Duration, tried: &[Attempt]) -> ApiError {

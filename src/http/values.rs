@@ -10,8 +10,8 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use rust_decimal::Decimal;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::{ApiError, ProblemPart};
@@ -28,6 +28,13 @@ pub struct NumberText(serde_json::Number);
 impl NumberText {
     pub fn text(&self) -> String {
         self.0.to_string()
+    }
+}
+
+impl Exact {
+    fn number(self) -> serde_json::Number {
+        let number = serde_json::Number::from_str(&self.0.to_string());
+        number.expect("a plain decimal is a JSON number")
     }
 }
 
@@ -64,8 +71,13 @@ number_type!(NumberText);
 
 impl ToJSON for Exact {
     fn to_json(&self) -> Option<Value> {
-        let number = serde_json::Number::from_str(&self.0.to_string());
-        Some(Value::Number(number.expect("a plain decimal is a JSON number")))
+        Some(Value::Number(self.number()))
+    }
+}
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.number().serialize(serializer)
     }
 }
 

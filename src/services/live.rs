@@ -45,7 +45,8 @@ pub struct LiveSettings {
 impl Default for LiveSettings {
     fn default() -> Self {
         Self {
-            max_subscribers: 256, // At most 32,768 entries, some 10 MB, and only while somebody lags.
+            max_subscribers: 1_024,
+            // At most 32,768 entries, some 10 MB, and only while somebody lags.
             buffered_batches: 64,
             stop_timeout: Duration::from_secs(2),
         }

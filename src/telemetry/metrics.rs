@@ -3,10 +3,15 @@
 
 #![expect(clippy::disallowed_macros, reason = "this is the one place that may use them")]
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
 };
 
 /// What kind of number a metric is.
@@ -123,6 +128,31 @@ metrics_table! {
         "Always 1; the labels tell what runs.";
 }
 
+/// The handles of a metric by its labels, for those recorded with every request: asking the
+/// recorder for one takes as long as answering half a request. Without a lock; what is not known
+/// yet is added to a copy.
+struct Handles<K, H>(LazyLock<ArcSwap<HashMap<K, H>>>);
+
+impl<K: Copy + Eq + Hash, H: Clone> Handles<K, H> {
+    const fn new() -> Self {
+        Self(LazyLock::new(ArcSwap::default))
+    }
+
+    /// The handle of these labels; `register` asks the recorder for it.
+    fn of(&self, labels: K, register: impl FnOnce() -> H) -> H {
+        if let Some(handle) = self.0.load().get(&labels) {
+            return handle.clone();
+        }
+        let handle = register();
+        self.0.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.insert(labels, handle.clone());
+            known
+        });
+        handle
+    }
+}
+
 /// Tells the installed recorder about every metric, so that all show up before their first use.
 pub fn describe() {
     for metric in TABLE {
@@ -142,8 +172,14 @@ pub fn describe() {
 }
 
 pub fn http_request(operation: &'static str, status: u16, duration: Duration) {
-    counter!(HTTP_REQUESTS, "operation" => operation, "status" => status.to_string()).increment(1);
-    histogram!(HTTP_DURATION, "operation" => operation).record(duration.as_secs_f64());
+    static KNOWN: Handles<(&str, u16), (Counter, Histogram)> = Handles::new();
+    let (n_requests, durations) = KNOWN.of((operation, status), || {
+        let status = status.to_string();
+        let n_requests = counter!(HTTP_REQUESTS, "operation" => operation, "status" => status);
+        (n_requests, histogram!(HTTP_DURATION, "operation" => operation))
+    });
+    n_requests.increment(1);
+    durations.record(duration.as_secs_f64());
 }
 
 pub fn prices_appended(n_stored: u64, n_duplicate: u64, n_conflict: u64) {
@@ -165,7 +201,9 @@ pub fn price_deleted() {
 }
 
 pub fn cache_lookup(hit: bool) {
-    counter!(CACHE_LOOKUPS, "outcome" => if hit { "hit" } else { "miss" }).increment(1);
+    static KNOWN: Handles<bool, Counter> = Handles::new();
+    let outcome = if hit { "hit" } else { "miss" };
+    KNOWN.of(hit, || counter!(CACHE_LOOKUPS, "outcome" => outcome)).increment(1);
 }
 
 pub fn redis_failure(purpose: &'static str, outcome: &'static str) {
@@ -255,7 +293,8 @@ pub fn provider_budget(provider: &str, window: &'static str, n_left: u32) {
 }
 
 pub fn quote(outcome: &'static str) {
-    counter!(QUOTES, "outcome" => outcome).increment(1);
+    static KNOWN: Handles<&str, Counter> = Handles::new();
+    KNOWN.of(outcome, || counter!(QUOTES, "outcome" => outcome)).increment(1);
 }
 
 pub fn jobs(status: &'static str, n_jobs: usize) {
@@ -264,9 +303,11 @@ pub fn jobs(status: &'static str, n_jobs: usize) {
 
 /// Times a call of the store. The clock of the machine is right here: a test's clock stands still.
 pub async fn store_call<T>(call: &'static str, future: impl Future<Output = T>) -> T {
+    static KNOWN: Handles<&str, Histogram> = Handles::new();
     let started = Instant::now();
     let answer = future.await;
-    histogram!(STORE_CALL, "call" => call).record(started.elapsed().as_secs_f64());
+    let durations = KNOWN.of(call, || histogram!(STORE_CALL, "call" => call));
+    durations.record(started.elapsed().as_secs_f64());
     answer
 }
 

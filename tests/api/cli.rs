@@ -17,6 +17,7 @@ async fn tickerd(upstream: &Upstream, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(directory.path())
         .env_clear()
+        .envs(crate::children::measured())
         .env("TICKERD_PROVIDERS__KRAKEN__BASE_URL", upstream.url())
         .env("TICKERD_PROVIDERS__YAHOO__ENABLED", "false")
         .env("TICKERD_PROVIDERS__COINGECKO__ENABLED", "false")

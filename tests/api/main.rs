@@ -2,6 +2,8 @@
 
 #[path = "../support/app.rs"]
 mod app;
+#[path = "../support/children.rs"]
+mod children;
 #[path = "../support/full.rs"]
 mod full;
 #[path = "../support/proxy.rs"]

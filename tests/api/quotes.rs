@@ -75,6 +75,23 @@ async fn a_provider_that_is_down_leaves_the_stored_price_marked_stale() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_explained_too_why_there_is_no_price_at_all() {
+    let upstream = Upstream::start().await;
+    let app = start(&upstream).await;
+    upstream.on("/", Behaviour::Answer(Canned::new(500, "text/html", "<html>")));
+    let nothing = while_time_passes(&app, app.get("/prices/latest?symbol=BTC-USD")).await;
+    assert_eq!(nothing.status, 503, "{}", nothing.text);
+    let explained = app.get("/v1/quotes/BTC-USD/explain").await;
+    assert_eq!(explained.status, 404, "{}", explained.text);
+    // The refusal named who and the class of why; the explanation has the reason besides.
+    let refused = nothing.json()["detail"].as_str().expect("text").to_owned();
+    let (_, who) = refused.trim_end_matches(')').split_once("price: ").expect("who was asked");
+    let detail = explained.json()["detail"].to_string();
+    assert!(who.starts_with("kraken (") && detail.contains(&format!("{who}: ")), "{detail}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_questions_are_refused_with_the_choices() {
     let upstream = Upstream::start().await;
     let app = start(&upstream).await;

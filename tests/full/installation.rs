@@ -53,6 +53,7 @@ impl Installation {
             .args(arguments)
             .current_dir(self.directory.path())
             .env_clear()
+            .envs(crate::children::measured())
             .env("TICKERD_MODE", "full")
             .env("TICKERD_STORE__POSTGRES_URL", store.postgres_url.reveal())
             .env("TICKERD_STORE__POSTGRES_SCHEMA", &store.postgres_schema)

@@ -4,6 +4,8 @@
 #[path = "../support/build.rs"]
 #[expect(dead_code, reason = "other tests build more")]
 mod build;
+#[path = "../support/children.rs"]
+mod children;
 #[path = "../support/full.rs"]
 #[expect(dead_code, reason = "every test here is about the full mode")]
 mod full;

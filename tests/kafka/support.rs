@@ -11,8 +11,9 @@ use tickerd::ports::{Delivery, EventBus, Positions, Subscription};
 use crate::build::recorded;
 use crate::positions::KeptPositions;
 
-/// Nothing here takes long; what does not come by then never comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// What does not come by then never comes. A broker that starts again on a starved machine takes
+/// minutes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(400);
 
 pub(crate) const N_SYMBOLS: u64 = 40;
 

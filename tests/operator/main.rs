@@ -1,5 +1,7 @@
 //! What an operator meets: the files to deploy with, the references, the command line, the logs.
 
+#[path = "../support/children.rs"]
+mod children;
 mod golden;
 #[cfg(feature = "postgres")]
 #[path = "../support/postgres.rs"]
@@ -23,3 +25,4 @@ mod reload;
 mod spans;
 mod telemetry;
 mod tls;
+mod verbs;

@@ -53,10 +53,12 @@ fn argument<'a>(commands: &'a str, flag: &str) -> Option<&'a str> {
 
 fn item(document: &Value, example: &Example) -> Value {
     let operation = operation(document, &example.operation);
-    let commands = &example.commands;
+    let commands = example.commands.as_str();
+    // What is done with each of a list is the example, not the list.
+    let commands = commands.split_once("; do\n").map_or(commands, |(_, each)| each);
     let url = commands.split_once("\"$TICKERD").expect("an address").1.split('"').next();
     let url = url.expect("its end").replace("$ID", "{{id}}").replace("$JOB_ID", "{{job_id}}");
-    let url = url.replace("$KEY_ID", "{{key_id}}");
+    let url = url.replace("$KEY_ID", "{{key_id}}").replace("$letter", "{{letter}}");
     let rows = commands.split_once("<<'ROWS'\n").map(|(_, rows)| rows.trim_end_matches("ROWS"));
     let body = rows.or_else(|| argument(commands, "-d"));
     let method = argument(commands, "-X").unwrap_or(if body.is_some() { "POST" } else { "GET" });
@@ -126,6 +128,8 @@ fn the_postman_collection_is_current() {
             { "key": "id", "value": "" },
             { "key": "job_id", "value": "" },
             { "key": "key_id", "value": "" },
+            // There is none on a service that works: the answer is 404 then.
+            { "key": "letter", "value": "1" },
         ],
         "item": items,
     });

@@ -12,10 +12,11 @@ use tempfile::TempDir;
 pub(crate) fn tickerd(directory: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tickerd"));
     command.current_dir(directory.path()).env_clear().env("PATH", env!("PATH"));
+    command.envs(crate::children::measured());
     command
 }
 
-/// A running service; it is killed when it is dropped.
+/// A running service; it ends when it is dropped.
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) directory: TempDir,
@@ -86,6 +87,14 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        // Asked first, so that its way out is gone through too; one that does not hear is killed.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal("TERM");
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -143,8 +143,11 @@ impl Client {
             Some(key) => request.bearer_auth(key),
             None => request,
         };
-        let why = |error| anyhow::anyhow!("{} does not answer: {}", self.base, root_cause(&error));
-        request.send().await.map_err(why)
+        request.send().await.map_err(|error| match root_cause(&error) {
+            // Nothing was sent: the address was read before, so it is the key.
+            _ if error.is_builder() => anyhow::anyhow!("--key: this cannot be sent as a key"),
+            cause => anyhow::anyhow!("{} does not answer: {cause}", self.base),
+        })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<(u16, Value)> {

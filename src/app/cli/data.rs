@@ -162,7 +162,7 @@ enum Verify {
 
 pub(super) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
     if let Some(Verify::Verify { file, json }) = args.verify {
-        print_summary(&backup::verify(&file)?, "is whole", json)?;
+        print_summary(&backup::verify(&file)?, "are whole", json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let file = args.file.context("which file?")?;

@@ -64,8 +64,9 @@ pub(super) struct Cursor<E: Entry> {
     order: Order,
     head: Option<Arc<Head<E>>>,
     span: Span,
-    /// What of the head is still to come.
+    /// What of the head is still to come, and the next of it.
     head_span: Span,
+    next_head: Option<Position>,
     /// Blocks that end in the span, but for the one that is next.
     blocks: redb::Range<'static, BlockKey, &'static [u8]>,
     /// The block that ends at or behind the end of the span, when its turn has not come.
@@ -112,19 +113,21 @@ impl<E: Entry> Cursor<E> {
             head,
             span,
             head_span: span,
+            next_head: None,
             blocks,
             last_block,
             next_block: None,
             open: None,
         };
         cursor.next_block = cursor.following_block()?;
+        cursor.next_head = cursor.peek_head();
         Ok(Some(cursor))
     }
 
     /// A position that no entry to come lies before, told without decoding a block; none at the
     /// end.
     pub(super) fn bound(&self) -> Result<Option<Position>> {
-        let head = self.peek_head();
+        let head = self.next_head;
         let sealed = match (&self.open, &self.next_block) {
             (Some(open), _) if open.from < open.to => {
                 Some(E::position(&open.block, open.next_index(self.order))?)
@@ -145,7 +148,7 @@ impl<E: Entry> Cursor<E> {
     /// The next entry, removals left out; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<(Position, E)>> {
         loop {
-            let unsealed = self.peek_head();
+            let unsealed = self.next_head;
             let sealed = match unsealed {
                 Some(at) if self.is_beyond_blocks(at) => None,
                 _ => self.peek_block()?,
@@ -195,6 +198,7 @@ impl<E: Entry> Cursor<E> {
             Order::NewestFirst => self.head_span.to = Bound::Excluded(at),
             Order::OldestFirst => self.head_span.from = Bound::Excluded(at),
         }
+        self.next_head = self.peek_head();
         (at, self.head.as_ref().and_then(|head| head.get(at)).cloned())
     }
 

@@ -126,6 +126,9 @@ impl Merged {
     }
 
     fn next(&mut self) -> Result<Option<PriceRow>> {
+        if let [only] = &mut self.cursors[..] {
+            return Ok(only.next()?.map(|(_, row)| row));
+        }
         while let Some((_, index)) = self.turns.pop() {
             match self.rows[index].take() {
                 Some((_, row)) => {
