@@ -17,6 +17,7 @@ mod support;
 
 mod dead_letters;
 mod group;
+mod lag;
 mod leaving;
 mod opening;
 mod restart;

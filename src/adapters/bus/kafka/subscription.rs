@@ -82,6 +82,17 @@ impl KafkaSubscription {
                     }
                     consumer.incremental_assign(&list).map_err(BusError::because)?;
                     self.partitions.extend(readings);
+                    // Whoever had them before may have stored more than it could tell Kafka, and
+                    // what was told while the members changed was refused. Without another message
+                    // nobody would tell it again, and the group would seem to lag behind.
+                    let done = self.partitions.iter();
+                    let done = done.filter(|(_, reading)| {
+                        reading.unacknowledged.is_none() && reading.next > 0
+                    });
+                    self.tell(
+                        consumer,
+                        done.map(|(partition, reading)| (*partition, reading.next)),
+                    )?;
                 }
                 Change::Lost(partitions) => {
                     let mut list = TopicPartitionList::new();
@@ -96,6 +107,24 @@ impl KafkaSubscription {
             consumer.context().followed();
         }
         Ok(())
+    }
+
+    /// Tells Kafka the offsets of the next messages of partitions. What it does not hear by a crash
+    /// is in the store, or is delivered again.
+    fn tell(
+        &self,
+        consumer: &StreamConsumer<Changes>,
+        done: impl IntoIterator<Item = (i32, u64)>,
+    ) -> Result<(), BusError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in done {
+            let next = Offset::Offset(next.try_into().unwrap_or(i64::MAX));
+            list.add_partition_offset(&self.topic, partition, next).map_err(BusError::because)?;
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        consumer.commit(&list, CommitMode::Async).map_err(BusError::because)
     }
 
     /// The offset to begin a partition at; none when the store does not say.
@@ -168,19 +197,13 @@ impl Subscription for KafkaSubscription {
 
     async fn ack(&mut self) -> Result<(), BusError> {
         let consumer = self.consumer()?;
-        let mut list = TopicPartitionList::new();
+        let mut done = Vec::new();
         for (partition, reading) in &mut self.partitions {
             if reading.unacknowledged.take().is_some() {
-                let next = Offset::Offset(reading.next.try_into().unwrap_or(i64::MAX));
-                list.add_partition_offset(&self.topic, *partition, next)
-                    .map_err(BusError::because)?;
+                done.push((*partition, reading.next));
             }
         }
-        if list.count() == 0 {
-            return Ok(());
-        }
-        // What Kafka has not heard by a crash is in the store, or is delivered again.
-        consumer.commit(&list, CommitMode::Async).map_err(BusError::because)
+        self.tell(&consumer, done)
     }
 
     async fn nack(&mut self) -> Result<(), BusError> {
