@@ -44,6 +44,9 @@ use crate::services::retention::{Keep, Retention};
 use crate::services::route::Router;
 use crate::telemetry::metrics;
 
+/// How often observed durations are counted into their buckets.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -260,6 +263,10 @@ impl App {
             let (reloader, token) = (Reloader::new(sources, loaded, parts), stop.clone());
             feeds.spawn(async move { reloader.run(token).await });
         }
+        let token = stop.clone();
+        feeds.spawn(async move {
+            let _ = token.run_until_cancelled(fold_samples(&recorder())).await;
+        });
         if does(Role::Api) {
             let (access, token) = (Arc::clone(&self.services.access), stop.clone());
             feeds.spawn(async move { access.run(token).await });
@@ -457,6 +464,16 @@ fn recorder() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// Counts observed durations into their buckets now and then. The recorder keeps each one until
+/// then or until somebody asks for the metrics, which perhaps nobody ever does.
+async fn fold_samples(recorder: &PrometheusHandle) {
+    let mut ticks = tokio::time::interval(FOLD_EVERY);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
 }
 
 /// Binds the configured address.
