@@ -40,6 +40,6 @@ async fn on_a_mock_cluster_whoever_takes_over_tells_how_far_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_broker_whoever_takes_over_tells_how_far_it_is() {
     if let Some(bus) = broker_bus().await {
-        whoever_takes_over_tells_how_far_it_is(&*bus).await;
+        whoever_takes_over_tells_how_far_it_is(&bus).await;
     }
 }
