@@ -15,7 +15,12 @@ const LETTERS = [
 export async function restoreDeadLetters(service) {
   const empty = join(service.directory, "empty.backup");
   const file = join(service.directory, "letters.backup");
-  await service.run("backup", empty, "--data-dir", join(service.directory, "empty"));
+  const directory = join(service.directory, "empty");
+  const nothing = join(service.directory, "nothing.csv");
+  writeFileSync(nothing, "symbol,price,timestamp\n");
+  // Only an import makes a store where there is none.
+  await service.run("import", nothing, "--data-dir", directory);
+  await service.run("backup", empty, "--data-dir", directory);
   writeFileSync(file, withLetters(readFileSync(empty)));
   await service.run("restore", file, "--data-dir", service.directory);
 }
