@@ -71,10 +71,7 @@ impl KafkaSubscription {
                     let mut readings = Vec::new();
                     for partition in partitions {
                         let next = self.start(*partition).await?;
-                        let offset = match next {
-                            Some(next) => Offset::Offset(next.try_into().unwrap_or(i64::MAX)),
-                            None => Offset::Stored,
-                        };
+                        let offset = next.map_or(Offset::Stored, offset);
                         list.add_partition_offset(&self.topic, *partition, offset)
                             .map_err(BusError::because)?;
                         let next = next.unwrap_or(0);
@@ -95,12 +92,9 @@ impl KafkaSubscription {
                     )?;
                 }
                 Change::Lost(partitions) => {
-                    let mut list = TopicPartitionList::new();
-                    for partition in partitions {
-                        list.add_partition(&self.topic, *partition);
-                        self.partitions.remove(partition);
-                    }
-                    consumer.incremental_unassign(&list).map_err(BusError::because)?;
+                    self.partitions.retain(|partition, _| !partitions.contains(partition));
+                    let lost = places(&self.topic, partitions);
+                    consumer.incremental_unassign(&lost).map_err(BusError::because)?;
                 }
             }
             tracing::debug!(?change, "the averagers share the partitions anew");
@@ -118,8 +112,8 @@ impl KafkaSubscription {
     ) -> Result<(), BusError> {
         let mut list = TopicPartitionList::new();
         for (partition, next) in done {
-            let next = Offset::Offset(next.try_into().unwrap_or(i64::MAX));
-            list.add_partition_offset(&self.topic, partition, next).map_err(BusError::because)?;
+            list.add_partition_offset(&self.topic, partition, offset(next))
+                .map_err(BusError::because)?;
         }
         if list.count() == 0 {
             return Ok(());
@@ -211,7 +205,7 @@ impl Subscription for KafkaSubscription {
         for (partition, reading) in &mut self.partitions {
             let Some(first) = reading.unacknowledged.take() else { continue };
             reading.next = first;
-            let offset = Offset::Offset(first.try_into().unwrap_or(i64::MAX));
+            let offset = offset(first);
             let (consumer, topic, timeout) =
                 (Arc::clone(&consumer), self.topic.clone(), self.call_timeout);
             let partition = *partition;
@@ -233,20 +227,9 @@ impl Drop for KafkaSubscription {
         let patience = self.call_timeout;
         let leave = move || {
             for change in left {
-                let mut list = TopicPartitionList::new();
                 let outcome = match change {
-                    Change::Gained(partitions) => {
-                        partitions.iter().for_each(|partition| {
-                            list.add_partition(&topic, *partition);
-                        });
-                        consumer.incremental_assign(&list)
-                    }
-                    Change::Lost(partitions) => {
-                        partitions.iter().for_each(|partition| {
-                            list.add_partition(&topic, *partition);
-                        });
-                        consumer.incremental_unassign(&list)
-                    }
+                    Change::Gained(gained) => consumer.incremental_assign(&places(&topic, &gained)),
+                    Change::Lost(lost) => consumer.incremental_unassign(&places(&topic, &lost)),
                 };
                 if let Err(error) = outcome {
                     tracing::debug!(%error, "a change of partitions is left alone");
@@ -272,6 +255,18 @@ impl Drop for KafkaSubscription {
             runtime.spawn_blocking(move || left_group.recv_timeout(patience));
         }
     }
+}
+
+fn offset(next: u64) -> Offset {
+    Offset::Offset(next.try_into().unwrap_or(i64::MAX))
+}
+
+fn places(topic: &str, partitions: &[i32]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
 }
 
 /// Most errors are passing: librdkafka goes on by itself.
