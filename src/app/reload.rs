@@ -2,8 +2,9 @@
 //! read from changes.
 //!
 //! What can change is limits, hosts, origins and proxies, the log level, the active symbols, the
-//! providers with their keys and chains, the key of the configuration, and the certificate. A change of anything else is named
-//! and waits for a restart. A configuration with a mistake is refused whole.
+//! providers with their keys and chains, the key of the configuration, and the certificate. A change
+//! of anything else is named and waits for a restart. A configuration with a mistake is refused
+//! whole.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -10,6 +10,9 @@ use poem_openapi::{ApiResponse, Object};
 use crate::ports::{StoreError, StoreErrorKind};
 use crate::services::draft::FieldError;
 
+/// What callers are told of a fault of the service.
+const FAULT: &str = "a fault of the service; see the log";
+
 /// A problem (RFC 9457).
 #[derive(Debug, Clone, Object)]
 #[oai(read_only_all)]
@@ -63,6 +66,11 @@ impl ApiError {
             retry_after_secs: None,
             allow: None,
         }
+    }
+
+    /// What no caller is to blame for; the reason is in the log alone.
+    pub fn fault() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error", FAULT)
     }
 
     /// The path is there, but not with this method; `allow` are those it has.
@@ -271,7 +279,7 @@ pub fn from_framework(error: poem::Error) -> Response {
         };
         let detail = if status.is_server_error() {
             tracing::error!(%error, "a request failed");
-            "a fault of the service; see the log".to_owned()
+            FAULT.to_owned()
         } else if error.is::<poem::error::NotFoundError>() {
             "there is nothing here".to_owned()
         } else {

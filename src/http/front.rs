@@ -196,12 +196,7 @@ async fn caught(answer: impl Future<Output = poem::Result<impl IntoResponse>>) -
             }
             response
         }
-        Err(_) => ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal-error",
-            "a fault of the service; see the log",
-        )
-        .into_response(),
+        Err(_) => ApiError::fault().into_response(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! than finding the price (docs/benchmarks.md), so the answers that are asked for often or have many
 //! rows are [`Written`]; their records say twice what they look like, and a test compares the two.
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload};
@@ -40,9 +40,7 @@ impl<T: Type + Serialize> IntoResponse for Written<T> {
             }
             Err(error) => {
                 tracing::error!(%error, "an answer cannot be written");
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                let detail = "a fault of the service; see the log";
-                ApiError::new(status, "internal-error", detail).into_response()
+                ApiError::fault().into_response()
             }
         }
     }
