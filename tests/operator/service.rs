@@ -66,7 +66,7 @@ impl Service {
                     return line;
                 }
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         panic!("it was never logged:\n{}", self.log().join("\n"));
     }
@@ -93,7 +93,7 @@ impl Drop for Service {
         }
         let deadline = Instant::now() + Duration::from_secs(30);
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

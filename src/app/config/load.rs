@@ -438,6 +438,8 @@ mod tests {
             ("ASSET_LIST_UPDATE_INTERVAL", "3600"),
             ("CIRCUIT_BREAKER_TIMEOUT", "60"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318"),
+            // Not an old name: what the old default provider is put before.
+            ("TICKERD_CHAINS__STOCKS", "yahoo, finnhub, alphavantage"),
         ];
         let loaded = load(&values, &[]).expect("valid");
         for (old, key) in OLD_NAMES {
@@ -454,7 +456,7 @@ mod tests {
         assert_eq!(config.server.cors_origins.len(), 2);
         let stocks = crate::app::providers::chains(&config).stocks;
         let stocks: Vec<&str> = stocks.iter().map(ProviderName::as_str).collect();
-        assert_eq!(stocks[..3], ["alphavantage", "yahoo", "finnhub"]);
+        assert_eq!(stocks, ["alphavantage", "yahoo", "finnhub"]);
     }
 
     #[test]
