@@ -1,11 +1,14 @@
 //! A disk in memory that sticks or runs full when it is told to.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+
+/// redb's header fills the first page.
+const PAGE_BYTES: u64 = 4_096;
 
 #[derive(Debug, Default)]
 struct State {
@@ -15,6 +18,8 @@ struct State {
     released: Condvar,
     /// The disk does not grow beyond this; 0 is no limit.
     max_bytes: AtomicU64,
+    /// Nothing but the header can be written: a file may have grown into room that is not there.
+    is_full: AtomicBool,
     n_refused: AtomicU64,
 }
 
@@ -39,12 +44,23 @@ impl Disk {
         self.0.max_bytes.store(length + n_bytes, Ordering::SeqCst);
     }
 
+    /// Leaves not even room for what replaces something else.
+    pub(crate) fn leave_none(&self) {
+        self.0.is_full.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn leave_all_room(&self) {
         self.0.max_bytes.store(0, Ordering::SeqCst);
+        self.0.is_full.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn n_refused(&self) -> u64 {
         self.0.n_refused.load(Ordering::SeqCst)
+    }
+
+    fn refuse(&self) -> io::Result<()> {
+        self.0.n_refused.fetch_add(1, Ordering::SeqCst);
+        Err(io::ErrorKind::StorageFull.into())
     }
 }
 
@@ -60,8 +76,7 @@ impl StorageBackend for Disk {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let max_bytes = self.0.max_bytes.load(Ordering::SeqCst);
         if max_bytes > 0 && len > max_bytes {
-            self.0.n_refused.fetch_add(1, Ordering::SeqCst);
-            return Err(io::ErrorKind::StorageFull.into());
+            return self.refuse();
         }
         self.0.bytes.set_len(len)
     }
@@ -74,6 +89,9 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset >= PAGE_BYTES && self.0.is_full.load(Ordering::SeqCst) {
+            return self.refuse();
+        }
         self.0.bytes.write(offset, data)
     }
 }

@@ -119,6 +119,32 @@ async fn a_full_disk_refuses_writes_keeps_what_it_had_and_recovers() {
     service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_a_byte_left_serves_reads_also_after_a_start() {
+    let disk = Disk::default();
+    let service = service_on(&disk).await;
+    assert_eq!(service.post("/prices", &price("S", 0)).await.status, 201);
+    service.settle().await;
+    disk.leave_none();
+    for secs in 1..=3 {
+        assert_refused(&service.post("/prices", &price("S", secs)).await);
+        eventually(async || service.get("/prices?symbol=S").await.status == 200).await;
+    }
+    assert!(disk.n_refused() > 0, "the disk was not full");
+    service.stop().await;
+
+    let service = service_on(&disk).await;
+    assert_eq!(stored(&service, "S").await, BTreeSet::from([0]));
+    assert_refused(&service.post("/prices", &price("S", 1)).await);
+    disk.leave_all_room();
+    // Nobody needs to dare a write first.
+    eventually(async || service.get("/ready").await.body["status"] == "ready").await;
+    let mut acknowledged = BTreeSet::from([0]);
+    recover(&service, &mut acknowledged).await;
+    assert_eq!(stored(&service, "S").await, acknowledged);
+    service.stop().await;
+}
+
 /// Writes until the store refuses, and answers what it took and the refusal.
 async fn fill(service: &Service) -> (BTreeSet<u64>, Answer) {
     let mut acknowledged = BTreeSet::from([0]);

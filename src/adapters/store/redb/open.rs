@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::RwLock;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::heads::Heads;
 use super::memory::Memory;
@@ -15,37 +15,73 @@ use crate::codec::journal::{self, Change};
 use crate::model::{Sequence, Symbol};
 use crate::ports::StoreErrorKind;
 
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
 /// What the writer and the readers start from.
 pub(super) struct Opened {
+    /// The counters as they are in the file.
+    pub(super) stored: Counters,
+    /// The counters to go on with; the next commit stores them.
     pub(super) counters: Counters,
     pub(super) memory: Memory,
     pub(super) heads: Heads,
 }
 
-/// Creates what is missing, converts a file of an earlier schema and reads the rest.
+/// Creates what is missing, converts a file of an earlier schema and reads the rest. A file of this
+/// schema is only read: a start must not need room on the disk, nor wait for it.
+///
+/// No sequence that somebody may have seen is given out again: averages are shown before they are
+/// durable, so a crash takes the last ones back.
 pub(super) fn prepare(
     database: &Database,
     names: &Symbols,
     unsealed_entries: u64,
 ) -> Result<Opened> {
-    const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-    let transaction = database.begin_write().map_err(storage)?;
+    /// More than can be shown between two durable commits.
+    const GAP: u64 = 1 << 20;
+    if !is_current(database)? {
+        bring_up_to_date(database, names, unsealed_entries)?;
+    }
+    let mut opened = resume(database, names, Sequence::default(), unsealed_entries)?;
+    if opened.counters.last_sequence > 0 {
+        opened.counters.last_sequence += GAP;
+    }
+    Ok(opened)
+}
+
+fn is_current(database: &Database) -> Result<bool> {
+    let transaction = database.begin_read().map_err(storage)?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(false),
+        Err(error) => return Err(storage(error)),
+    };
+    let version = meta.get("schema_version").map_err(storage)?.map(|version| version.value());
+    match version {
+        Some(version) if version > u64::from(SCHEMA_VERSION) => Err(StoreErrorKind::Corrupt
+            .because(format!(
+                "the store has schema {version}, this tickerd knows {SCHEMA_VERSION}: use a newer \
+                 tickerd"
+            ))),
+        version => Ok(version == Some(u64::from(SCHEMA_VERSION))),
+    }
+}
+
+fn bring_up_to_date(database: &Database, names: &Symbols, unsealed_entries: u64) -> Result<()> {
+    let mut transaction = database.begin_write().map_err(storage)?;
+    transaction.set_quick_repair(true);
     let found = {
         let mut meta = transaction.open_table(META).map_err(storage)?;
-        let found = meta.get("schema_version").map_err(storage)?.map(|guard| guard.value());
-        meta.insert("schema_version", u64::from(SCHEMA_VERSION)).map_err(storage)?;
-        found.unwrap_or(u64::from(SCHEMA_VERSION))
+        let version = u64::from(SCHEMA_VERSION);
+        let found = meta.insert("schema_version", version).map_err(storage)?;
+        found.map_or(version, |found| found.value())
     };
-    if found > u64::from(SCHEMA_VERSION) {
-        return Err(StoreErrorKind::Corrupt.because(format!(
-            "the store has schema {found}, this tickerd knows {SCHEMA_VERSION}: use a newer tickerd"
-        )));
-    }
     {
         let heads = RwLock::new(Heads::default());
         let mut memory = Memory::default();
         let before = Counters::read(&transaction.open_table(META).map_err(storage)?)?;
-        let mut tables = Tables::open(&transaction, names, heads.read(), &mut memory, before)?;
+        let mut tables =
+            Tables::open(&transaction, names, heads.read(), &mut memory, before, before)?;
         if found < u64::from(SCHEMA_VERSION) {
             convert::from_schema_1(&mut tables)?;
             tables.finish(u64::MAX, unsealed_entries)?;
@@ -56,41 +92,24 @@ pub(super) fn prepare(
     jobs::create(&transaction)?;
     keys::create(&transaction)?;
     audit::create(&transaction)?;
-    transaction.commit().map_err(storage)?;
-    resume(database, names, Sequence::default(), unsealed_entries)
+    transaction.commit().map_err(storage)
 }
 
-/// Reads symbols, counters and heads, and makes sure that no sequence somebody may have seen is
-/// given out again: averages are shown before they are durable, so a crash takes the last ones
-/// back.
+/// Reads symbols, counters and heads. Sequences go on behind the last that was `shown`.
 pub(super) fn resume(
     database: &Database,
     names: &Symbols,
     shown: Sequence,
     unsealed_entries: u64,
 ) -> Result<Opened> {
-    /// More than can be shown between two durable commits.
-    const GAP: u64 = 1 << 20;
     let schema = Schema(database.begin_read().map_err(storage)?);
     read_symbols(&schema, names)?;
-    let before = schema.counters()?;
+    let stored = schema.counters()?;
     let (mut heads, mut memory) = (Heads::default(), Memory::default());
-    replay(&schema, names, before.unsealed_from, unsealed_entries, &mut heads, &mut memory)?;
-
-    let mut counters = before;
+    replay(&schema, names, stored.unsealed_from, unsealed_entries, &mut heads, &mut memory)?;
+    let mut counters = stored;
     counters.last_sequence = counters.last_sequence.max(shown.0);
-    if counters.last_sequence > 0 {
-        counters.last_sequence += GAP;
-        let transaction = database.begin_write().map_err(storage)?;
-        {
-            let (none, mut nothing) = (RwLock::new(Heads::default()), Memory::default());
-            let mut tables = Tables::open(&transaction, names, none.read(), &mut nothing, before)?;
-            tables.counters = counters;
-            tables.write_counters()?;
-        }
-        transaction.commit().map_err(storage)?;
-    }
-    Ok(Opened { counters, memory, heads })
+    Ok(Opened { stored, counters, memory, heads })
 }
 
 fn read_symbols(schema: &Schema, names: &Symbols) -> Result<()> {

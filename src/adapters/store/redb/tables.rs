@@ -111,7 +111,8 @@ pub(super) struct Tables<'t> {
     pub(super) staged: Staged,
     /// The changes that are not yet in the log.
     pub(super) run: Option<Run>,
-    before: Counters,
+    /// The counters as they are in the file.
+    stored: Counters,
 }
 
 impl<'t> Tables<'t> {
@@ -120,6 +121,7 @@ impl<'t> Tables<'t> {
         names: &'t Symbols,
         heads: RwLockReadGuard<'t, Heads>,
         memory: &'t mut Memory,
+        stored: Counters,
         counters: Counters,
     ) -> Result<Self> {
         Ok(Self {
@@ -143,7 +145,7 @@ impl<'t> Tables<'t> {
             memory,
             staged: Staged::default(),
             run: None,
-            before: counters,
+            stored,
         })
     }
 
@@ -172,7 +174,7 @@ impl<'t> Tables<'t> {
 
     /// The last sequence of the commit before.
     pub(super) fn committed_sequence(&self) -> u64 {
-        self.before.last_sequence
+        self.stored.last_sequence
     }
 
     /// Writes what the transaction has gathered. Nothing may be changed behind it.
@@ -181,11 +183,7 @@ impl<'t> Tables<'t> {
         self.seal_what_is_due(unsealed_entries)?;
         self.trim_log(log_history)?;
         audit::append(self.transaction, std::mem::take(&mut self.drafts))?;
-        self.write_counters()
-    }
-
-    pub(super) fn write_counters(&mut self) -> Result<()> {
-        self.counters.write(self.before, &mut self.meta)
+        self.counters.write(self.stored, &mut self.meta)
     }
 }
 

@@ -21,8 +21,9 @@ use crate::ports::StoreErrorKind;
 const SYNC_INTERVAL: Duration = Duration::from_millis(250);
 /// Rows that one transaction takes; more would make the first caller wait for the last.
 const ROWS_PER_COMMIT: u32 = 8_192;
-/// How long to wait before an unusable database is opened again.
-const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How long callers are refused after a failed commit. Each attempt may fail again and then takes
+/// the database from readers for a moment, so on a full disk this is what lets them read.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// Tells a caller how its write ended.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
@@ -39,6 +40,8 @@ struct Task {
 #[derive(Default)]
 struct Queue {
     tasks: VecDeque<Task>,
+    /// Why nothing is taken for the moment.
+    refusing: Option<StoreErrorKind>,
     stopping: bool,
 }
 
@@ -74,9 +77,10 @@ impl Writer {
             shared,
             opener,
             inbox: Arc::clone(&inbox),
+            stored: opened.stored,
             counters: opened.counters,
             memory: opened.memory,
-            unsynced: false,
+            sync_is_due: false,
             keep: Keep {
                 log_history: options.log_history,
                 unsealed_entries: options.unsealed_entries,
@@ -143,6 +147,9 @@ impl Writer {
             if queue.stopping {
                 return Err(closed());
             }
+            if let Some(kind) = queue.refusing {
+                return Err(kind.because("the last commit failed"));
+            }
             queue.tasks.push_back(Task { work, durable, rows, _room: room });
         }
         self.inbox.changed.notify_one();
@@ -189,10 +196,13 @@ struct Worker {
     shared: Arc<Shared>,
     opener: Opener,
     inbox: Arc<Inbox>,
+    /// The counters as of the last commit.
+    stored: Counters,
+    /// The counters to go on with: after an opening they are ahead of the stored ones.
     counters: Counters,
     memory: Memory,
-    /// Commits were made that are not durable yet.
-    unsynced: bool,
+    /// Commits were made that are not durable yet, or nobody knows whether one can be made.
+    sync_is_due: bool,
     keep: Keep,
 }
 
@@ -206,13 +216,15 @@ struct Keep {
 impl Worker {
     fn run(mut self) {
         while let Some(tasks) = self.next_group() {
-            let durable = tasks.is_empty() || tasks.iter().any(|task| task.durable);
+            // What is shown later must not be taken back together with the counters.
+            let is_first = self.stored != self.counters;
+            let durable = is_first || tasks.is_empty() || tasks.iter().any(|task| task.durable);
             if let Err(error) = self.commit(tasks, durable) {
                 tracing::error!(%error, "a commit failed; opening the store again");
-                self.reopen();
+                self.reopen(error.kind);
             }
         }
-        if self.unsynced
+        if self.sync_is_due
             && let Err(error) = self.commit(Vec::new(), true)
         {
             tracing::warn!(%error, "the last derived data will be computed again");
@@ -227,7 +239,7 @@ impl Worker {
             if queue.stopping {
                 return None;
             }
-            if self.unsynced {
+            if self.sync_is_due {
                 if self.inbox.changed.wait_for(&mut queue, SYNC_INTERVAL).timed_out()
                     && queue.tasks.is_empty()
                 {
@@ -265,6 +277,7 @@ impl Worker {
                     });
                     let before = Before {
                         shared: &self.shared,
+                        stored: self.stored,
                         counters: self.counters,
                         memory: &mut self.memory,
                         keep: self.keep,
@@ -276,8 +289,8 @@ impl Worker {
         };
         match outcome {
             Ok((counters, staged)) => {
-                self.counters = counters;
-                self.unsynced = !durable;
+                (self.stored, self.counters) = (counters, counters);
+                self.sync_is_due = !durable;
                 self.memory.publish(&mut self.shared.heads.write(), staged);
                 self.inbox.broken.store(false, Ordering::Release);
                 self.show(counters);
@@ -306,24 +319,26 @@ impl Worker {
     }
 
     /// redb refuses an open database after an I/O error; only opening it again helps. Tries until
-    /// it works or the store is stopped; callers are refused meanwhile.
-    fn reopen(&mut self) {
+    /// it works or the store is stopped; callers are refused meanwhile, and a little longer.
+    fn reopen(&mut self, kind: StoreErrorKind) {
         loop {
             *self.shared.database.write() = None;
-            match (self.opener)().map_err(open_error).and_then(|database| {
+            let opened = (self.opener)().map_err(open_error).and_then(|database| {
                 let shown = *self.shared.committed.borrow();
                 let keep = self.keep.unsealed_entries;
                 let opened = open::resume(&database, &self.shared.symbols, shown, keep)?;
                 Ok((database, opened))
-            }) {
+            });
+            let is_open = opened.is_ok();
+            match opened {
                 Ok((database, opened)) => {
+                    self.stored = opened.stored;
                     self.counters = opened.counters;
                     self.memory = opened.memory;
-                    self.unsynced = false;
+                    self.sync_is_due = true;
                     *self.shared.heads.write() = opened.heads;
                     *self.shared.database.write() = Some(database);
                     self.show(self.counters);
-                    return;
                 }
                 Err(error) => tracing::warn!(%error, "the store does not open yet"),
             }
@@ -333,7 +348,12 @@ impl Worker {
             }
             // Whoever waits is refused now rather than left hanging.
             queue.tasks.clear();
-            self.inbox.changed.wait_for(&mut queue, REOPEN_PAUSE);
+            queue.refusing = Some(kind);
+            self.inbox.changed.wait_for(&mut queue, REFUSAL);
+            if is_open {
+                queue.refusing = None;
+                return;
+            }
         }
     }
 }
@@ -341,6 +361,7 @@ impl Worker {
 /// What a transaction starts from.
 struct Before<'a> {
     shared: &'a Shared,
+    stored: Counters,
     counters: Counters,
     memory: &'a mut Memory,
     keep: Keep,
@@ -361,10 +382,11 @@ fn transact(
             .set_durability(Durability::None)
             .map_err(|error| StoreErrorKind::Unavailable.because(error.to_string()))?;
     }
-    let Before { shared, counters, memory, keep } = before;
+    let Before { shared, stored, counters, memory, keep } = before;
     let outcome = {
         let heads = shared.heads.read();
-        let mut tables = Tables::open(&transaction, &shared.symbols, heads, memory, counters)?;
+        let mut tables =
+            Tables::open(&transaction, &shared.symbols, heads, memory, stored, counters)?;
         for work in works {
             answers.push(work(&mut tables)?);
         }
