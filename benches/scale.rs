@@ -18,6 +18,10 @@ use tickerd::model::{
 use tickerd::ports::{AverageStore, AverageUpdate, Outbox, PriceQuery, PriceStore, Store};
 use tokio::task::JoinSet;
 
+/// That of the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: u64 = 2_000;
 const BATCHES_AT_ONCE: usize = 8;
 const CALLERS: u64 = 256;
@@ -152,8 +156,9 @@ async fn reads(store: &RedbStore, symbols: &[Symbol]) {
             ..PriceQuery::newest(1_000)
         };
         let started = Instant::now();
-        black_box(store.prices(query).await.expect("read"));
+        let prices = black_box(store.prices(query).await.expect("read"));
         times.push(started.elapsed());
+        drop(prices);
     }
     show("range of 1,000", &mut times);
     let mut ids: Vec<PriceId> = Vec::new();

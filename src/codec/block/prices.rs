@@ -117,43 +117,106 @@ impl PriceBlock {
         (0..self.n_entries).find(|index| self.positions.id(*index).is_ok_and(|found| found == id))
     }
 
+    /// The price at `index` alone.
+    ///
+    /// # Errors
+    /// When it is out of its bounds.
+    pub fn amount(&self, index: usize) -> Result<Amount, DecodeError> {
+        self.prices.get(index)
+    }
+
+    /// Who gave the price at `index`.
+    ///
+    /// # Errors
+    /// When the block does not say.
+    pub fn provider(&self, index: usize) -> Result<&ProviderName, DecodeError> {
+        self.origin(index).map(|(provider, _)| provider)
+    }
+
+    pub fn is_deleted(&self, index: usize) -> bool {
+        self.has(index, DELETED)
+    }
+
+    /// Whether the price at `index` came with a payload, which is kept elsewhere.
+    pub fn has_raw(&self, index: usize) -> bool {
+        self.has(index, HAS_RAW)
+    }
+
     /// Puts the row at `index` together.
     ///
     /// # Errors
     /// When a value is out of its bounds.
     pub fn row(&self, symbol: &Symbol, index: usize) -> Result<PriceRow, DecodeError> {
+        let (deleted, has_raw) = (self.is_deleted(index), self.has_raw(index));
+        self.price(symbol, index, |price| PriceRow { price, deleted, has_raw })
+    }
+
+    /// Puts the price at `index` together at the end of `prices`: a price is large, and most of
+    /// what reading many of them costs is to hand them around.
+    ///
+    /// # Errors
+    /// When a value is out of its bounds.
+    pub fn push_price(
+        &self,
+        symbol: &Symbol,
+        index: usize,
+        prices: &mut Vec<Price>,
+    ) -> Result<(), DecodeError> {
+        self.price(symbol, index, |price| prices.push(price))
+    }
+
+    #[inline(always)]
+    fn price<T>(
+        &self,
+        symbol: &Symbol,
+        index: usize,
+        put: impl FnOnce(Price) -> T,
+    ) -> Result<T, DecodeError> {
         let position = self.position(index)?;
-        let flags = self.flags.get(index);
-        let has = |flag| flags & flag != 0;
         let behind = if self.received_behind { position.observed_at.as_micros() } else { 0 };
-        let received_at = Timestamp::from_micros(self.received.get(index).wrapping_add(behind));
-        let (provider, currency) = usize::try_from(self.origin_of.get(index))
+        let received_at = Timestamp::from_micros(self.received.get(index).wrapping_add(behind))
+            .map_err(DecodeError::invalid)?;
+        let (provider, currency) = self.origin(index)?;
+        let external_id = match self.external_ids.get(index) {
+            Some(text) => Some(ExternalId::parse(&text).map_err(DecodeError::invalid)?),
+            None => None,
+        };
+        let price = self.prices.get(index)?;
+        let volume =
+            if self.has(index, HAS_VOLUME) { Some(self.volumes.get(index)?) } else { None };
+        let version = u32::try_from(self.versions.get(index)).map_err(DecodeError::invalid)?;
+        let time_source = match self.flags.get(index) & (DATE_ONLY | TIME_RECEIVED) {
+            0 => TimeSource::Provider,
+            DATE_ONLY => TimeSource::DateOnly,
+            _ => TimeSource::Received,
+        };
+        Ok(put(Price {
+            id: position.id,
+            version,
+            observation: Observation {
+                symbol: symbol.clone(),
+                provider: provider.clone(),
+                observed_at: position.observed_at,
+                external_id,
+                price,
+                volume,
+                currency: *currency,
+                received_at,
+                time_source,
+                raw: None,
+            },
+        }))
+    }
+
+    fn origin(&self, index: usize) -> Result<&(ProviderName, Currency), DecodeError> {
+        usize::try_from(self.origin_of.get(index))
             .ok()
             .and_then(|origin| self.origins.get(origin))
-            .ok_or_else(|| DecodeError::invalid("an unknown origin"))?;
-        let external_id = self.external_ids.get(index).map(|text| ExternalId::parse(&text));
-        let observation = Observation {
-            symbol: symbol.clone(),
-            provider: provider.clone(),
-            observed_at: position.observed_at,
-            external_id: external_id.transpose().map_err(DecodeError::invalid)?,
-            price: self.prices.get(index)?,
-            volume: if has(HAS_VOLUME) { Some(self.volumes.get(index)?) } else { None },
-            currency: *currency,
-            received_at: received_at.map_err(DecodeError::invalid)?,
-            time_source: match flags & (DATE_ONLY | TIME_RECEIVED) {
-                0 => TimeSource::Provider,
-                DATE_ONLY => TimeSource::DateOnly,
-                _ => TimeSource::Received,
-            },
-            raw: None,
-        };
-        let version = u32::try_from(self.versions.get(index)).map_err(DecodeError::invalid)?;
-        Ok(PriceRow {
-            price: Price { id: position.id, version, observation },
-            deleted: has(DELETED),
-            has_raw: has(HAS_RAW),
-        })
+            .ok_or_else(|| DecodeError::invalid("an unknown origin"))
+    }
+
+    fn has(&self, index: usize, flag: i64) -> bool {
+        self.flags.get(index) & flag != 0
     }
 }
 

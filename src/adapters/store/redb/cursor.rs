@@ -1,6 +1,6 @@
 //! Reading a series in order: its blocks, and over them its head.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 use redb::{AccessGuard, ReadOnlyTable};
@@ -9,6 +9,7 @@ use super::heads::Head;
 use super::series::{BlockKey, Entry, Series, block_key, end_of, index_from};
 use super::{Result, storage};
 use crate::model::{Order, Position};
+use crate::ports::{StoreError, StoreErrorKind};
 
 type Blocks = ReadOnlyTable<BlockKey, &'static [u8]>;
 
@@ -77,6 +78,40 @@ pub(super) struct Cursor<E: Entry> {
 }
 
 type SealedBlock = (Position, AccessGuard<'static, &'static [u8]>);
+
+/// An entry that a cursor has come to. Small, so that the entry itself is put together once, by
+/// whoever wants it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) at: Position,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Head,
+    /// At this index of the open block.
+    Block(usize),
+}
+
+/// Entries of one block that follow each other.
+pub(super) struct Run<'c, E: Entry> {
+    pub(super) block: &'c E::Block,
+    pub(super) series: &'c Series,
+    indices: Range<usize>,
+    order: Order,
+}
+
+impl<E: Entry> Run<'_, E> {
+    /// The indices in the order of the cursor.
+    pub(super) fn indices(&self) -> impl Iterator<Item = usize> + use<E> {
+        let (Range { start, end }, order) = (self.indices.clone(), self.order);
+        (0..end - start).map(move |n| match order {
+            Order::NewestFirst => end - 1 - n,
+            Order::OldestFirst => start + n,
+        })
+    }
+}
 
 /// A decoded block and the indices that are still to come.
 struct OpenBlock<E: Entry> {
@@ -147,29 +182,73 @@ impl<E: Entry> Cursor<E> {
 
     /// The next entry, removals left out; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<(Position, E)>> {
-        loop {
-            let unsealed = self.next_head;
-            let sealed = match unsealed {
-                Some(at) if self.is_beyond_blocks(at) => None,
-                _ => self.peek_block()?,
-            };
-            let newest_first = self.order == Order::NewestFirst;
-            let (at, entry) = match (sealed, unsealed) {
-                (None, None) => return Ok(None),
-                (Some(at), Some(head_at)) if at == head_at => {
-                    // The head knows better.
-                    self.step_block();
-                    self.take_head(head_at)
-                }
-                (Some(at), Some(head_at)) if (at > head_at) == newest_first => {
-                    self.take_block(at)?
-                }
-                (_, Some(head_at)) => self.take_head(head_at),
-                (Some(at), None) => self.take_block(at)?,
-            };
-            if let Some(entry) = entry.filter(|entry| !entry.is_removal()) {
-                return Ok(Some((at, entry)));
+        while let Some(step) = self.step()? {
+            let entry = self.entry(step)?;
+            if !entry.is_removal() {
+                return Ok(Some((step.at, entry)));
             }
+        }
+        Ok(None)
+    }
+
+    /// Goes behind all entries that come next and lie in one block; none when the next entry is of
+    /// the head, or there is none.
+    pub(super) fn run(&mut self) -> Result<Option<Run<'_, E>>> {
+        let unsealed = self.next_head;
+        if unsealed.is_some_and(|at| self.is_beyond_blocks(at)) || self.peek_block()?.is_none() {
+            return Ok(None);
+        }
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let indices = match (unsealed, self.order) {
+            (None, _) => open.from..open.to,
+            (Some(at), Order::OldestFirst) => {
+                open.from..index_from::<E>(&open.block, at)?.clamp(open.from, open.to)
+            }
+            (Some(at), Order::NewestFirst) => {
+                let index = index_from::<E>(&open.block, at)?.clamp(open.from, open.to);
+                let is_same = index < open.to && E::position(&open.block, index)? == at;
+                index + usize::from(is_same)..open.to
+            }
+        };
+        if indices.is_empty() {
+            return Ok(None);
+        }
+        match self.order {
+            Order::NewestFirst => open.to = indices.start,
+            Order::OldestFirst => open.from = indices.end,
+        }
+        let (block, series, order) = (&open.block, &self.series, self.order);
+        Ok(Some(Run { block, series, indices, order }))
+    }
+
+    /// Goes to the next entry, which may be a removal; none at the end.
+    pub(super) fn step(&mut self) -> Result<Option<Step>> {
+        let unsealed = self.next_head;
+        let sealed = match unsealed {
+            Some(at) if self.is_beyond_blocks(at) => None,
+            _ => self.peek_block()?,
+        };
+        let newest_first = self.order == Order::NewestFirst;
+        Ok(match (sealed, unsealed) {
+            (None, None) => None,
+            (Some(at), Some(head_at)) if at == head_at => {
+                // The head knows better.
+                self.step_block(at);
+                Some(self.step_head(head_at))
+            }
+            (Some(at), Some(head_at)) if (at > head_at) == newest_first => self.step_block(at),
+            (_, Some(head_at)) => Some(self.step_head(head_at)),
+            (Some(at), None) => self.step_block(at),
+        })
+    }
+
+    /// The entry that the last step came to.
+    #[inline]
+    pub(super) fn entry(&self, step: Step) -> Result<E> {
+        match (step.place, &self.open, &self.head) {
+            (Place::Block(index), Some(open), _) => E::get(&open.block, &self.series, index),
+            (Place::Head, _, Some(head)) => head.get(step.at).cloned().ok_or_else(lost),
+            _ => Err(lost()),
         }
     }
 
@@ -193,13 +272,13 @@ impl<E: Entry> Cursor<E> {
         next.map(|(at, _)| *at)
     }
 
-    fn take_head(&mut self, at: Position) -> (Position, Option<E>) {
+    fn step_head(&mut self, at: Position) -> Step {
         match self.order {
             Order::NewestFirst => self.head_span.to = Bound::Excluded(at),
             Order::OldestFirst => self.head_span.from = Bound::Excluded(at),
         }
         self.next_head = self.peek_head();
-        (at, self.head.as_ref().and_then(|head| head.get(at)).cloned())
+        Step { at, place: Place::Head }
     }
 
     fn peek_block(&mut self) -> Result<Option<Position>> {
@@ -257,23 +336,19 @@ impl<E: Entry> Cursor<E> {
         }
     }
 
-    fn take_block(&mut self, at: Position) -> Result<(Position, Option<E>)> {
-        let entry = match &self.open {
-            Some(open) => Some(E::get(&open.block, &self.series, open.next_index(self.order))?),
-            None => None,
-        };
-        self.step_block();
-        Ok((at, entry))
-    }
-
-    fn step_block(&mut self) {
-        if let Some(open) = &mut self.open {
-            match self.order {
-                Order::NewestFirst => open.to -= 1,
-                Order::OldestFirst => open.from += 1,
-            }
+    fn step_block(&mut self, at: Position) -> Option<Step> {
+        let open = self.open.as_mut()?;
+        let index = open.next_index(self.order);
+        match self.order {
+            Order::NewestFirst => open.to -= 1,
+            Order::OldestFirst => open.from += 1,
         }
+        Some(Step { at, place: Place::Block(index) })
     }
+}
+
+fn lost() -> StoreError {
+    StoreErrorKind::Corrupt.because("an entry is not where its cursor found it")
 }
 
 type Row = std::result::Result<

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Bound;
 
-use super::cursor::{Cursor, Span};
+use super::cursor::{Cursor, Run, Span, Step};
 use super::reader::PriceReader;
 use super::series::{PRICES, Series};
 use super::tables::Schema;
-use super::{Result, Shared};
+use super::{Result, Shared, corrupt};
 use crate::codec::record::PriceRow;
-use crate::model::{Amount, Order, Position, Price, PriceId, Symbol};
+use crate::model::{Amount, Order, Position, Price, PriceId, ProviderName, Symbol};
 use crate::ports::PriceQuery;
 
 type PriceCursor = Cursor<PriceRow>;
@@ -47,27 +47,95 @@ pub(super) fn list(shared: &Shared, query: &PriceQuery) -> Result<Vec<Price>> {
         },
         None => open_all(shared, span, query.order)?,
     };
-    let reader = PriceReader::open(&schema, query.as_of)?;
-    let mut merged = Merged::new(cursors, query.order)?;
-    let mut skip = query.skip;
-    let mut found = Vec::with_capacity(query.limit.min(1_000));
-    while found.len() < query.limit
-        && let Some(row) = merged.next()?
-    {
-        let is_wanted = query
-            .provider
-            .as_ref()
-            .is_none_or(|provider| row.price.observation.provider == *provider);
-        if !is_wanted {
-            continue;
+    let mut page = Page {
+        query,
+        reader: PriceReader::open(&schema, query.as_of)?,
+        skip: query.skip,
+        found: Vec::with_capacity(query.limit.min(1_000)),
+    };
+    match <[PriceCursor; 1]>::try_from(cursors) {
+        Ok([cursor]) => page.fill(cursor)?,
+        Err(cursors) => page.fill_merged(Merged::new(cursors, query.order)?)?,
+    }
+    Ok(page.found)
+}
+
+/// What a query finds.
+struct Page<'q> {
+    query: &'q PriceQuery,
+    reader: PriceReader,
+    /// How many of what is found are still left out.
+    skip: usize,
+    found: Vec<Price>,
+}
+
+impl Page<'_> {
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.query.limit
+    }
+
+    fn fill_merged(&mut self, mut merged: Merged) -> Result<()> {
+        while !self.is_full()
+            && let Some(row) = merged.next()?
+        {
+            self.take(row)?;
         }
-        match reader.price(row)? {
-            Some(_) if skip > 0 => skip -= 1,
-            Some(price) => found.push(price),
+        Ok(())
+    }
+
+    fn fill(&mut self, mut cursor: PriceCursor) -> Result<()> {
+        while !self.is_full() {
+            // What was known then may be another version, which is put together from its own row.
+            if self.query.as_of.is_none()
+                && let Some(run) = cursor.run()?
+            {
+                self.take_run(&run)?;
+                continue;
+            }
+            let Some(step) = cursor.step()? else { return Ok(()) };
+            self.take(cursor.entry(step)?)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: PriceRow) -> Result<()> {
+        if !self.wants(&row.price.observation.provider) {
+            return Ok(());
+        }
+        match self.reader.price(row)? {
+            Some(_) if self.skip > 0 => self.skip -= 1,
+            Some(price) => self.found.push(price),
             None => {}
         }
+        Ok(())
     }
-    Ok(found)
+
+    fn take_run(&mut self, run: &Run<'_, PriceRow>) -> Result<()> {
+        let Run { block, series, .. } = run;
+        for index in run.indices() {
+            if self.is_full() {
+                break;
+            }
+            if block.is_deleted(index) || !self.wants(block.provider(index).map_err(corrupt)?) {
+                continue;
+            }
+            if self.skip > 0 {
+                self.skip -= 1;
+                continue;
+            }
+            block.push_price(&series.symbol, index, &mut self.found).map_err(corrupt)?;
+            if block.has_raw(index)
+                && let Some(price) = self.found.last_mut()
+            {
+                self.reader.add_raw(price)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wants(&self, provider: &ProviderName) -> bool {
+        self.query.provider.as_ref().is_none_or(|wanted| wanted == provider)
+    }
 }
 
 fn open_all(shared: &Shared, span: Span, order: Order) -> Result<(Schema, Vec<PriceCursor>)> {
@@ -89,8 +157,8 @@ type Rank = (Option<Position>, Option<Reverse<Position>>);
 struct Merged {
     cursors: Vec<PriceCursor>,
     order: Order,
-    /// The next row of each cursor, where it was read already.
-    rows: Vec<Option<(Position, PriceRow)>>,
+    /// The next entry of each cursor, where it went there already.
+    steps: Vec<Option<Step>>,
     /// Where each cursor stands, or may stand at the earliest. The greatest comes out first, so
     /// ascending order is reversed.
     turns: BinaryHeap<(Rank, usize)>,
@@ -99,7 +167,7 @@ struct Merged {
 impl Merged {
     fn new(cursors: Vec<PriceCursor>, order: Order) -> Result<Self> {
         let mut merged = Self {
-            rows: cursors.iter().map(|_| None).collect(),
+            steps: vec![None; cursors.len()],
             turns: BinaryHeap::with_capacity(cursors.len()),
             cursors,
             order,
@@ -111,8 +179,8 @@ impl Merged {
     }
 
     fn queue(&mut self, index: usize) -> Result<()> {
-        let at = match &self.rows[index] {
-            Some((at, _)) => Some(*at),
+        let at = match self.steps[index] {
+            Some(step) => Some(step.at),
             None => self.cursors[index].bound()?,
         };
         if let Some(at) = at {
@@ -126,18 +194,17 @@ impl Merged {
     }
 
     fn next(&mut self) -> Result<Option<PriceRow>> {
-        if let [only] = &mut self.cursors[..] {
-            return Ok(only.next()?.map(|(_, row)| row));
-        }
         while let Some((_, index)) = self.turns.pop() {
-            match self.rows[index].take() {
-                Some((_, row)) => {
+            let cursor = &mut self.cursors[index];
+            match self.steps[index].take() {
+                Some(step) => {
+                    let row = cursor.entry(step)?;
                     self.queue(index)?;
                     return Ok(Some(row));
                 }
                 None => {
-                    self.rows[index] = self.cursors[index].next()?;
-                    if self.rows[index].is_some() {
+                    self.steps[index] = cursor.step()?;
+                    if self.steps[index].is_some() {
                         self.queue(index)?;
                     }
                 }
@@ -192,11 +259,22 @@ fn collect(
 ) -> Result<()> {
     let Some(mut cursor) = cursor else { return Ok(()) };
     let full = values.len() + count;
-    while values.len() < full
-        && let Some((at, row)) = cursor.next()?
-    {
+    while values.len() < full {
+        if let Some(run) = cursor.run()? {
+            let block = run.block;
+            for index in run.indices().filter(|index| !block.is_deleted(*index)) {
+                if values.len() == full {
+                    break;
+                }
+                let at = block.position(index).map_err(corrupt)?;
+                values.push((at, block.amount(index).map_err(corrupt)?));
+            }
+            continue;
+        }
+        let Some(step) = cursor.step()? else { break };
+        let row = cursor.entry(step)?;
         if !row.deleted {
-            values.push((at, row.price.observation.price));
+            values.push((step.at, row.price.observation.price));
         }
     }
     Ok(())

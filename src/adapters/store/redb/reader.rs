@@ -63,10 +63,16 @@ impl PriceReader {
     fn with_raw(&self, row: PriceRow) -> Result<Price> {
         let mut price = row.price;
         if row.has_raw {
-            let raw = self.raws.get((price.id.get(), price.version)).map_err(storage)?;
-            price.observation.raw = raw.map(|guard| raw_payload(guard.value())).transpose()?;
+            self.add_raw(&mut price)?;
         }
         Ok(price)
+    }
+
+    /// Adds the payload that a version of a price came with.
+    pub(super) fn add_raw(&self, price: &mut Price) -> Result<()> {
+        let raw = self.raws.get((price.id.get(), price.version)).map_err(storage)?;
+        price.observation.raw = raw.map(|guard| raw_payload(guard.value())).transpose()?;
+        Ok(())
     }
 
     /// All versions of the price in a row, oldest first.
