@@ -10,9 +10,6 @@
 
 ARG NODE_IMAGE=docker.io/library/node:22.21.1-bookworm-slim
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-bookworm
-# C library, certificates and nothing else; its user `nonroot` is 65532. It has no version but its
-# digest: add @sha256:... for a build that can be repeated.
-ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 # The dashboard is the same on every machine, so it is built on that of the builder.
 FROM --platform=${BUILDPLATFORM:-linux/amd64} ${NODE_IMAGE} AS web
@@ -39,16 +36,25 @@ COPY --from=web /web/dist web/dist
 RUN --mount=type=cache,id=tickerd-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=tickerd-target-${TARGETARCH},target=/src/target \
     TICKERD_SKIP_WEB=1 cargo build --release --locked --bin tickerd ${CARGO_ARGS} ${FEATURES} \
-    && mkdir -p /image/data /image/usr/local/bin \
-    && cp target/release/tickerd /image/usr/local/bin/tickerd
+    && install -D target/release/tickerd /image/usr/local/bin/tickerd
 
-FROM ${BASE_IMAGE}
+# The image holds the binary, the C library it was linked with, certificates, and a user by name.
+RUN for library in $(ldd /image/usr/local/bin/tickerd | grep -o '/[^ ]*'); do \
+        install -D "$library" "/image$library"; \
+    done \
+    && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
+    && echo 'hosts: files dns' >/image/etc/nsswitch.conf \
+    && echo 'nonroot:x:65532:65532::/data:/sbin/nologin' >/image/etc/passwd \
+    && echo 'nonroot:x:65532:' >/image/etc/group \
+    && mkdir /data
+
+FROM scratch
 LABEL org.opencontainers.image.title="tickerd" \
       org.opencontainers.image.description="A self-hosted market-data service" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
-COPY --from=build /image/usr/local/bin/tickerd /usr/local/bin/tickerd
+COPY --from=build /image /
 # The owner of the directory becomes the owner of a new volume.
-COPY --from=build --chown=65532:65532 /image/data /data
+COPY --from=build --chown=65532:65532 /data /data
 USER 65532:65532
 ENV TICKERD_SERVER__HOST=0.0.0.0 \
     TICKERD_STORE__DATA_DIR=/data \

@@ -29,6 +29,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// When nobody says otherwise.
 const ROUNDS: usize = 5;
 const FOR: Duration = Duration::from_secs(2);
+/// What a start needed and freed goes back to the system little by little.
+const IDLE: Duration = Duration::from_secs(30);
 const CONNECTIONS: [usize; 3] = [1, 32, 256];
 const N_SYMBOLS: u64 = 50;
 const N_STREAMS: usize = 1_000;
@@ -55,6 +57,8 @@ async fn measure(n_prices: u64, n_rounds: usize) {
     let mut table = Table::default();
     println!("{n_prices} prices, {n_rounds} rounds of {} s", FOR.as_secs());
     println!("load average before: {}", service::load_average());
+    println!("| memory when started | {:.1} MiB |", service.resident_mib());
+    tokio::time::sleep(IDLE).await;
     println!("| memory when idle | {:.1} MiB |", service.resident_mib());
     cold_starts(n_rounds).await;
 

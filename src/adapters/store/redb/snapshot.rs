@@ -222,7 +222,9 @@ impl Loaded {
         let id = current.price.id;
         let symbol = &current.price.observation.symbol;
         let number = tables.symbol_number_like(symbol, id)?;
-        if !self.ids.insert(id) || tables.row_with_id(id)?.is_some() {
+        let series = Series::prices(number, symbol.clone());
+        // Its place is found at once; an id may be in any block when prices came late.
+        if !self.ids.insert(id) || tables.row_at(&series, current.price.position())?.is_some() {
             return Ok(());
         }
         tables.counters.last_price_id = tables.counters.last_price_id.max(id.get());
