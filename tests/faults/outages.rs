@@ -39,6 +39,7 @@ impl Own {
         let mut keeper = Command::new(script)
             .args(["run", "postgres", "redis", "kafka", "--", "sh", "-c", tell_and_wait])
             .env("TICKERD_SERVICES_FSYNC", "on")
+            .env("TICKERD_SERVICES_ENGINE", "none")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +57,11 @@ impl Own {
                 _ => {}
             }
         }
-        Some(Self { directory: directory.expect("the servers run"), urls, _keeper: keeper })
+        let Some(directory) = directory else {
+            crate::servers::missing("postgres", "servers do not start as processes, to be killed");
+            return None;
+        };
+        Some(Self { directory, urls, _keeper: keeper })
     }
 
     fn server(&self, name: &str, url: Option<&String>) -> Server {

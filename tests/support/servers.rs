@@ -15,11 +15,16 @@ pub(crate) fn offered_as(name: &str, variable: &str) -> Option<String> {
     if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
         return Some(url);
     }
+    missing(name, &format!("{variable} is not set (scripts/services run -- cargo test sets it)"));
+    None
+}
+
+/// Tells why a test of a server is skipped, unless it must not be.
+pub(crate) fn missing(name: &str, why: &str) {
     let required = std::env::var("TICKERD_TEST_REQUIRE").unwrap_or_default();
     assert!(
         !required.split(',').any(|required| required.trim() == name),
-        "TICKERD_TEST_REQUIRE names {name}, but {variable} is not set"
+        "TICKERD_TEST_REQUIRE names {name}, but {why}"
     );
-    eprintln!("skipped: {variable} is not set (scripts/services run -- cargo test sets it)");
-    None
+    eprintln!("skipped: {why}");
 }
